@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note OR MIT */
+/*
+ * What user space tells the BPF programs. Zero means "pass" everywhere, so that
+ * an object with empty maps is harmless.
+ *
+ * Ports, services and addresses exist twice (generation 0 and 1): user space
+ * writes the generation that is not in use and then stores
+ * sw_config.generation, so that a packet sees one policy or the other, never a
+ * mixture.
+ *
+ * Time is counted in ticks of the kernel (jiffies): reading them is free, where
+ * a clock costs 31 ns. User space learns their length from
+ * clock_getres(CLOCK_MONOTONIC_COARSE) and converts.
+ */
+#ifndef SYNWARD_ABI_POLICY_H
+#define SYNWARD_ABI_POLICY_H
+
+#include "types.h"
+
+#define SW_ABI_VERSION 1
+
+enum sw_mode {
+	SW_MODE_OFF,	 /* pass everything */
+	SW_MODE_MONITOR, /* as auto, but only count what would have happened */
+	SW_MODE_AUTO,	 /* armed by the rate of SYNs */
+	SW_MODE_COOKIE,	 /* always armed */
+	SW_MODE_COUNT
+};
+
+/* How a validated ACK becomes a connection. */
+enum sw_delivery {
+	SW_DELIVERY_AUTO,     /* user space only: never in a map */
+	SW_DELIVERY_REQSK,    /* own cookie, request socket at tc (kernel >= 6.9) */
+	SW_DELIVERY_KERNEL,   /* the kernel's cookie, checked by the listener again */
+	SW_DELIVERY_SYNPROXY, /* the kernel's cookie, checked by netfilter SYNPROXY */
+	SW_DELIVERY_COUNT
+};
+
+/* For packets that are fragments, malformed or strays. */
+enum sw_action {
+	SW_ACTION_PASS,
+	SW_ACTION_DROP,
+	SW_ACTION_ESCALATE, /* pass, marked for the daemon */
+	SW_ACTION_COUNT
+};
+
+enum sw_fate {
+	SW_FATE_NONE,
+	SW_FATE_DENY,
+	SW_FATE_ALLOW,
+	SW_FATE_COUNT
+};
+
+/* Families as array indices. */
+enum sw_family { SW_IPV4, SW_IPV6, SW_FAMILIES };
+
+/* TCP options (and ECN) that a reply may negotiate. */
+#define SW_OPTION_SACK 0x01
+#define SW_OPTION_TIMESTAMP 0x02
+#define SW_OPTION_WSCALE 0x04
+#define SW_OPTION_ECN 0x08
+
+#define SW_NAME_LENGTH 32
+#define SW_GENERATIONS 2
+#define SW_SERVICES 256 /* index 0 is "no service" */
+#define SW_PORTS 65536
+
+/*
+ * One service. User space precomputes whatever it can, so that the program
+ * copies instead of computing.
+ */
+struct sw_service {
+	__u8 mode;     /* enum sw_mode */
+	__u8 delivery; /* enum sw_delivery */
+	__u8 stray;    /* enum sw_action */
+	__u8 fragment; /* enum sw_action */
+
+	__u8 malformed;	       /* enum sw_action */
+	__u8 options;	       /* SW_OPTION_*: what the reply may negotiate */
+	__u8 wscale;	       /* shift count that the reply announces */
+	__u8 ttl[SW_FAMILIES]; /* TTL, hop limit of the reply */
+	__u8 reserved[3];
+
+	__be16 mss[SW_FAMILIES];	/* MSS that the reply announces */
+	__be16 window[SW_FAMILIES][2];	/* of the reply: without, with timestamps */
+	__u32 arm_syns;			/* SYNs in one arming window that arm */
+	__u32 disarm_syns;		/* below this many, the hold time runs */
+	__u32 hold_ticks;		/* armed at least this long */
+	char name[SW_NAME_LENGTH];	/* NUL-terminated */
+};
+SW_ASSERT_SIZE(struct sw_service, 68);
+
+/*
+ * Value of sw_ports[generation]: the service of each destination port (host
+ * byte order index), 0 for none. SW_PORT_BY_ADDRESS: look in sw_addresses.
+ */
+#define SW_PORT_BY_ADDRESS 0xffff
+struct sw_ports {
+	__u16 service[SW_PORTS];
+};
+
+/* Key of sw_addresses; IPv4 addresses are v4-mapped (::ffff:a.b.c.d). Value: __u32 service. */
+struct sw_address_key {
+	__u8 address[16];
+	__be16 port;
+	__u16 generation;
+};
+SW_ASSERT_SIZE(struct sw_address_key, 20);
+
+/*
+ * Two keys. Cookies of epoch `since` and later are made and checked with
+ * key[current], those of earlier epochs with the other one. To rotate: write
+ * the other key, then since = next epoch and current in one 64-bit store.
+ */
+struct sw_keyring {
+	__u64 key[2][2]; /* SipHash keys: 128 bits each */
+	__u32 since;	 /* epoch */
+	__u32 current;	 /* 0 or 1 */
+};
+SW_ASSERT_SIZE(struct sw_keyring, 40);
+
+/* A token bucket: `rate` tokens a tick (24.8 fixed point), at most `burst` (24.8). 0, 0: no limit. */
+struct sw_rate_limit {
+	__u32 rate;
+	__u32 burst;
+};
+
+#define SW_FLAG_GATEWAY 0x01 /* connections of others: learn from conntrack, not from sockets */
+#define SW_FLAG_CHECK_MAC 0x02 /* pass frames whose destination is not `mac` */
+#define SW_FLAG_TIMESTAMP_COOKIE 0x04 /* the kernel's cookie may carry options in timestamps */
+
+/* Value of sw_config, one element. */
+struct sw_config {
+	__u32 abi;	  /* SW_ABI_VERSION; 0: no policy, pass everything */
+	__u32 generation; /* 0 or 1, of ports, services and addresses */
+	__u32 flags;	  /* SW_FLAG_* */
+	__u32 fate_sets;  /* SW_SET_*: which source sets are not empty */
+
+	__u8 mac[6];	 /* of the interface */
+	__u8 fragment;	 /* enum sw_action, where no port could be read */
+	__u8 malformed;	 /* enum sw_action, likewise */
+	__u8 epoch_shift; /* epoch = ticks >> epoch_shift, about a minute */
+	__u8 stamp[2];	 /* filter generations that count as "may be known" */
+	__u8 stamp_new;	 /* generation that new connections are stamped with */
+
+	__u32 window_shift;	/* arming window = 1 << window_shift ticks, about 1/8 s */
+	__u32 grace_ticks;	/* how long a validated ACK may be on its way to its socket */
+	__u32 listener_ticks;	/* how long a listener look-up is believed */
+	__u32 hz;		/* ticks a second */
+
+	struct sw_rate_limit reply;  /* SYN-ACKs of one CPU */
+	struct sw_rate_limit prefix; /* SYN-ACKs of one CPU to one source prefix */
+	__u64 hash_key[8];	     /* odd random numbers for the filter, buckets and gates */
+	struct sw_keyring keyring;
+	__u64 reserved[3];
+};
+SW_ASSERT_SIZE(struct sw_config, 192);
+
+/* Source sets: exact addresses, and prefixes. Value: __u32 enum sw_fate. */
+#define SW_SET_EXACT4 0x01
+#define SW_SET_EXACT6 0x02
+#define SW_SET_PREFIX4 0x04
+#define SW_SET_PREFIX6 0x08
+
+/* Keys of the longest-prefix-match maps. */
+struct sw_prefix4 {
+	__u32 length; /* bits */
+	__u8 address[4];
+};
+struct sw_prefix6 {
+	__u32 length; /* bits */
+	__u8 address[16];
+};
+
+/*
+ * Value of sw_gate, one element: a bit says that the sets may hold the source.
+ * exact: index by sw_gate_exact(); prefix: by the first 16 bits of an IPv4
+ * address, the 16 bits that sw_gate_prefix6() makes of an IPv6 /32. A prefix
+ * that covers several indices sets them all.
+ */
+#define SW_GATE_BITS 16
+struct sw_gate {
+	__u64 exact[SW_FAMILIES][(1 << SW_GATE_BITS) / 64];
+	__u64 prefix[SW_FAMILIES][(1 << SW_GATE_BITS) / 64];
+};
+SW_ASSERT_SIZE(struct sw_gate, 32768);
+
+#endif
