@@ -58,7 +58,7 @@ struct sw_filter {
 struct sw_state {
 	/* read for every packet */
 	__u32 armed;	    /* 0 or 1 */
-	__u32 armed_until;  /* tick */
+	__u32 armed_at;	    /* tick at which the rate was last seen over the threshold */
 	__u32 armings;	    /* how often it was armed */
 	__u32 trusted;	    /* the value of `armings` for which the filter is complete */
 	__u32 pad_hot[12];
@@ -88,7 +88,7 @@ enum sw_listener_kind {
 /* What a socket look-up said about a local address and port. */
 struct sw_listener {
 	__u64 tag;   /* hash of address and port */
-	__u32 until; /* tick */
+	__u32 tick;  /* of the look-up */
 	__u32 kind;  /* enum sw_listener_kind */
 };
 
@@ -105,7 +105,9 @@ struct sw_pending {
 /* Value of sw_cpu[cpu % SW_CPUS]: written by one CPU only. */
 struct sw_cpu {
 	struct sw_bucket reply;
-	__u64 pad[7];
+	__u32 sample_tick; /* of the last packet sample */
+	__u32 pad0;
+	__u64 pad[6];
 	struct sw_bucket prefix[SW_PREFIX_BUCKETS];
 	struct sw_listener listener[SW_LISTENER_SLOTS];
 	struct sw_pending pending[SW_SERVICES];

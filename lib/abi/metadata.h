@@ -23,7 +23,7 @@ struct sw_metadata {
 	__u8 reason;   /* enum sw_reason */
 	__u8 service;  /* index */
 	__u8 options;  /* the cookie's option byte */
-	__u16 reserved;
+	__u16 tcp_offset; /* of the TCP header, from the IP header, bytes */
 };
 SW_ASSERT_SIZE(struct sw_metadata, 8);
 

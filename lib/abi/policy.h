@@ -129,6 +129,8 @@ struct sw_rate_limit {
 #define SW_FLAG_CHECK_MAC 0x02 /* pass frames whose destination is not `mac` */
 #define SW_FLAG_TIMESTAMP_COOKIE 0x04 /* the kernel's cookie may carry options in timestamps */
 
+#define SW_USER_MADE_CLSACT 0x01 /* the interface had no clsact before: unload removes it */
+
 /* Value of sw_config, one element. */
 struct sw_config {
 	__u32 abi;	  /* SW_ABI_VERSION; 0: no policy, pass everything */
@@ -146,13 +148,16 @@ struct sw_config {
 	__u32 window_shift;	/* arming window = 1 << window_shift ticks, about 1/8 s */
 	__u32 grace_ticks;	/* how long a validated ACK may be on its way to its socket */
 	__u32 listener_ticks;	/* how long a listener look-up is believed */
-	__u32 hz;		/* ticks a second */
+	__u32 sample_ticks;	/* between two packet samples of one CPU */
+	__u32 hz;		/* ticks a second; for readers */
+	__u32 no_metadata;	/* written by XDP: the driver carries no metadata to tc */
 
 	struct sw_rate_limit reply;  /* SYN-ACKs of one CPU */
 	struct sw_rate_limit prefix; /* SYN-ACKs of one CPU to one source prefix */
 	__u64 hash_key[8];	     /* odd random numbers for the filter, buckets and gates */
 	struct sw_keyring keyring;
-	__u64 reserved[3];
+	__u64 user;		     /* SW_USER_*: notes of user space to its next process */
+	__u64 reserved;
 };
 SW_ASSERT_SIZE(struct sw_config, 192);
 

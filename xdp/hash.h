@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Keyed multiply-shift hashes (Dietzfelbinger et al., 1997) that pick a slot in
+ * the filter, the buckets and the gates. They are not authenticators: whoever
+ * predicted one would gain a collision that costs us a table look-up, so that
+ * two nanoseconds are better than twenty. The keys are odd random numbers in
+ * sw_config.hash_key. Pure.
+ */
+#ifndef SYNWARD_XDP_HASH_H
+#define SYNWARD_XDP_HASH_H
+
+#include "abi/flow.h"
+#include "user.h"
+
+enum { HASH_FILTER, HASH_FILTER2, HASH_FILTER3, HASH_PREFIX, HASH_LISTENER, HASH_LISTENER2,
+       HASH_GATE, HASH_GATE2 };
+
+/* Slot in sw_filter: source address and both ports (source port in the low half). */
+static __always_inline __u32 hash_filter(const __u64 key[8], const __u64 source[2], __u32 ports,
+					 const int family)
+{
+	__u64 h;
+
+	if (family == SW_IPV4) {
+		h = (source[0] | (__u64)ports << 32) * key[HASH_FILTER];
+	} else {
+		h = source[0] * key[HASH_FILTER2];
+		h = (h ^ h >> 32 ^ source[1]) * key[HASH_FILTER3];
+		h = (h ^ h >> 32 ^ ports) * key[HASH_FILTER];
+	}
+	return h >> (64 - SW_FILTER_SHIFT);
+}
+
+/* Bucket of the source's /24 or /48. */
+static __always_inline __u32 hash_prefix(const __u64 key[8], const __u64 source[2], const int family)
+{
+	__u64 prefix = family == SW_IPV4 ? source[0] & 0xffffff : source[0] & 0xffffffffffff;
+
+	return (prefix + 1) * key[HASH_PREFIX] >> 52 & (SW_PREFIX_BUCKETS - 1);
+}
+
+/* Names a local address and port: exact for IPv4, 64 hash bits for IPv6; never 0. */
+static __always_inline __u64 hash_listener(const __u64 key[8], const __u64 destination[2],
+					   __u32 ports, const int family)
+{
+	__u64 h;
+
+	if (family == SW_IPV4)
+		return destination[0] | (__u64)(ports >> 16) << 32 | 1ULL << 63;
+	h = destination[0] * key[HASH_LISTENER];
+	h = (h ^ h >> 32 ^ destination[1]) * key[HASH_LISTENER2];
+	return (h ^ ports >> 16) | 1;
+}
+
+static __always_inline __u32 hash_listener_slot(const __u64 key[8], __u64 tag)
+{
+	return tag * key[HASH_LISTENER] >> 56 & (SW_LISTENER_SLOTS - 1);
+}
+
+/* Bits of sw_gate. */
+static __always_inline __u32 hash_gate_exact(const __u64 key[8], const __u64 source[2],
+					     const int family)
+{
+	if (family == SW_IPV4)
+		return source[0] * key[HASH_GATE] >> (64 - SW_GATE_BITS);
+	return (source[0] * key[HASH_GATE] ^ source[1] * key[HASH_GATE2]) >> (64 - SW_GATE_BITS);
+}
+
+static __always_inline __u32 hash_gate_prefix(const __u64 source[2], const int family)
+{
+	__u16 first = __builtin_bswap16((__u16)source[0]);
+
+	if (family == SW_IPV4)
+		return first;
+	return (__u16)(first * 40503u) ^ __builtin_bswap16((__u16)(source[0] >> 16));
+}
+
+#endif

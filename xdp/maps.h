@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps, one set for each interface. Names and contents are described in
+ * lib/abi/maps.h; sizes here are what `ip link` creates.
+ */
+#ifndef SYNWARD_XDP_MAPS_H
+#define SYNWARD_XDP_MAPS_H
+
+#include "kernel.h"
+#include "abi/maps.h"
+
+#define SW_ARRAY(map_name, count, value_type, flags_)      \
+	struct {                                           \
+		__uint(type, BPF_MAP_TYPE_ARRAY);          \
+		__uint(max_entries, count);                \
+		__uint(map_flags, flags_);                 \
+		__type(key, __u32);                        \
+		__type(value, value_type);                 \
+	} map_name SEC(".maps")
+
+#define SW_HASH(map_name, map_type, count, key_type, value_type, flags_) \
+	struct {                                                         \
+		__uint(type, map_type);                                  \
+		__uint(max_entries, count);                              \
+		__uint(map_flags, flags_);                               \
+		__type(key, key_type);                                   \
+		__type(value, value_type);                               \
+	} map_name SEC(".maps")
+
+/* Mapped by user space, which changes single fields while packets pass. */
+SW_ARRAY(sw_config, 1, struct sw_config, BPF_F_MMAPABLE);
+SW_ARRAY(sw_state, SW_SERVICES, struct sw_state, BPF_F_MMAPABLE);
+
+SW_ARRAY(sw_ports, SW_GENERATIONS, struct sw_ports, 0);
+SW_ARRAY(sw_services, SW_GENERATIONS *SW_SERVICES, struct sw_service, 0);
+SW_ARRAY(sw_cpu, SW_CPUS, struct sw_cpu, 0);
+SW_ARRAY(sw_filter, 1, struct sw_filter, 0);
+SW_ARRAY(sw_gate, 1, struct sw_gate, 0);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SW_SERVICES);
+	__type(key, __u32);
+	__type(value, struct sw_stats);
+} sw_stats SEC(".maps");
+
+/* Not preallocated: an administrator's lists are mostly empty. */
+SW_HASH(sw_addresses, BPF_MAP_TYPE_HASH, SW_ADDRESSES, struct sw_address_key, __u32,
+	BPF_F_NO_PREALLOC);
+SW_HASH(sw_exact4, BPF_MAP_TYPE_HASH, SW_SOURCES, __be32, __u32, BPF_F_NO_PREALLOC);
+SW_HASH(sw_exact6, BPF_MAP_TYPE_HASH, SW_SOURCES, struct in6_addr, __u32, BPF_F_NO_PREALLOC);
+SW_HASH(sw_prefix4, BPF_MAP_TYPE_LPM_TRIE, SW_SOURCES, struct sw_prefix4, __u32, BPF_F_NO_PREALLOC);
+SW_HASH(sw_prefix6, BPF_MAP_TYPE_LPM_TRIE, SW_SOURCES, struct sw_prefix6, __u32, BPF_F_NO_PREALLOC);
+
+SW_HASH(sw_flows4, BPF_MAP_TYPE_LRU_HASH, SW_FLOWS, struct sw_flow4, struct sw_flow, 0);
+SW_HASH(sw_flows6, BPF_MAP_TYPE_LRU_HASH, SW_FLOWS, struct sw_flow6, struct sw_flow, 0);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SW_EVENTS_BYTES);
+} sw_events SEC(".maps");
+
+static __always_inline struct sw_config *config_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&sw_config, &zero);
+}
+
+static __always_inline struct sw_cpu *cpu_get(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id() & (SW_CPUS - 1);
+
+	return bpf_map_lookup_elem(&sw_cpu, &cpu);
+}
+
+/* Ticks; the low 32 bits suffice for everything but the epoch. */
+static __always_inline __u32 tick_now(void)
+{
+	return (__u32)bpf_jiffies64();
+}
+
+static __always_inline bool tick_before(__u32 a, __u32 b)
+{
+	return (__s32)(a - b) < 0;
+}
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF",
+ * INDOCRYPT 2012), for inputs whose length is known at compile time. The
+ * caller presents the input as 64-bit little-endian words; the last one holds
+ * the remaining bytes and the length in its top byte, as the paper defines it.
+ */
+#ifndef SYNWARD_XDP_SIPHASH_H
+#define SYNWARD_XDP_SIPHASH_H
+
+#include "user.h"
+
+struct siphash {
+	__u64 v0, v1, v2, v3;
+};
+
+#define SW_ROTATE_LEFT(x, n) (((x) << (n)) | ((x) >> (64 - (n))))
+
+static __always_inline void siphash_round(struct siphash *s)
+{
+	s->v0 += s->v1;
+	s->v1 = SW_ROTATE_LEFT(s->v1, 13);
+	s->v1 ^= s->v0;
+	s->v0 = SW_ROTATE_LEFT(s->v0, 32);
+	s->v2 += s->v3;
+	s->v3 = SW_ROTATE_LEFT(s->v3, 16);
+	s->v3 ^= s->v2;
+	s->v0 += s->v3;
+	s->v3 = SW_ROTATE_LEFT(s->v3, 21);
+	s->v3 ^= s->v0;
+	s->v2 += s->v1;
+	s->v1 = SW_ROTATE_LEFT(s->v1, 17);
+	s->v1 ^= s->v2;
+	s->v2 = SW_ROTATE_LEFT(s->v2, 32);
+}
+
+static __always_inline void siphash_init(struct siphash *s, const __u64 key[2])
+{
+	__u64 k0 = key[0], k1 = key[1];
+
+	s->v0 = k0 ^ 0x736f6d6570736575ULL;
+	s->v1 = k1 ^ 0x646f72616e646f6dULL;
+	s->v2 = k0 ^ 0x6c7967656e657261ULL;
+	s->v3 = k1 ^ 0x7465646279746573ULL;
+}
+
+static __always_inline void siphash_word(struct siphash *s, __u64 word)
+{
+	s->v3 ^= word;
+	siphash_round(s);
+	siphash_round(s);
+	s->v0 ^= word;
+}
+
+static __always_inline __u64 siphash_end(struct siphash *s)
+{
+	s->v2 ^= 0xff;
+	siphash_round(s);
+	siphash_round(s);
+	siphash_round(s);
+	siphash_round(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+#endif

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * synward: answers SYNs with cookies at the driver hook.
+ *
+ *   parse -> service -> sets -> SYN: answer or pass
+ *                               else: known flow, cookie, kernel's, or stray
+ *
+ * Every way out goes through leave(), which takes the reason. An object with
+ * empty maps passes everything.
+ */
+#include "answer.h"
+#include "arm.h"
+#include "budget.h"
+#include "deliver.h"
+#include "events.h"
+#include "flows.h"
+#include "lookup.h"
+#include "maps.h"
+#include "parse.h"
+#include "services.h"
+#include "sets.h"
+#include "stats.h"
+
+#include "learn.h"
+#include "tc.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* What a packet's way through the program needs to know. */
+struct context {
+	struct xdp_md *ctx;
+	struct sw_config *config;
+	struct sw_service *service;
+	struct sw_state *state;
+	__u32 index;	/* of the service */
+	__u32 now;	/* tick */
+	bool act;	/* false: monitor, count and pass */
+};
+
+static __always_inline int leave(__u32 service, enum sw_reason reason, int verdict)
+{
+	stats_count(service, reason);
+	return verdict;
+}
+
+static __always_inline int pass(const struct context *c, enum sw_reason reason)
+{
+	return leave(c->index, reason, XDP_PASS);
+}
+
+static __always_inline int drop(const struct context *c, const struct view *v,
+				enum sw_reason reason, const int family)
+{
+	events_sample(c->config, v, c->index, reason, c->now, family);
+	return leave(c->index, reason, c->act ? XDP_DROP : XDP_PASS);
+}
+
+/* The configured action for fragments, malformed packets and strays. */
+static __always_inline int by_policy(const struct context *c, const struct view *v,
+				     enum sw_reason reason, __u8 action, const int family)
+{
+	if (action == SW_ACTION_DROP)
+		return drop(c, v, reason, family);
+	if (action == SW_ACTION_ESCALATE && c->act)
+		deliver_metadata(c->ctx, c->config, SW_CLASS_ESCALATE, reason, c->index, 0, 0);
+	return pass(c, reason);
+}
+
+/* Nothing is known but that it is no good: the interface's action. */
+static __always_inline int unparsed(struct xdp_md *ctx, struct sw_config *config,
+				    enum sw_reason reason)
+{
+	__u8 action = reason == SW_REASON_FRAGMENT ? config->fragment : config->malformed;
+
+	if (action == SW_ACTION_ESCALATE)
+		deliver_metadata(ctx, config, SW_CLASS_ESCALATE, reason, 0, 0, 0);
+	return leave(0, reason, action == SW_ACTION_DROP ? XDP_DROP : XDP_PASS);
+}
+
+/* Flags and sources that no real connection has; only looked at while armed. */
+static __always_inline bool bad_flags(__u8 flags)
+{
+	if (flags & FLAG_SYN)
+		return flags & (FLAG_FIN | FLAG_RST);
+	return !(flags & (FLAG_ACK | FLAG_RST | FLAG_FIN));
+}
+
+static __always_inline bool bad_source(const struct view *v, const int family)
+{
+	if (family == SW_IPV4) {
+		__u8 first = v->in.source[0];
+
+		return first == 0 || first == 127 || first >= 224 ||
+		       v->in.source[0] == v->in.destination[0];
+	}
+	return (__u8)v->in.source[0] == 0xff ||
+	       (!v->in.source[0] && (v->in.source[1] & 0xfeffffffffffffff) == 0) ||
+	       (v->in.source[0] == v->in.destination[0] && v->in.source[1] == v->in.destination[1]);
+}
+
+/* A SYN that goes up: what follows it will be looked for in the kernel. */
+static __always_inline int pass_syn(const struct context *c, const struct view *v,
+				    enum sw_reason reason, const int family)
+{
+	if (c->act)
+		flows_stamp(c->config, v->in.source, v->in.ports, family);
+	return pass(c, reason);
+}
+
+static __always_inline int handle_syn(struct context *c, struct sw_cpu *cpu, struct view *v,
+				      const int family)
+{
+	struct sw_config *config = c->config;
+	struct reply reply;
+	enum sw_reason reason;
+
+	if (flows_maybe(config, c->state, v, family)) {
+		/* a tuple in TIME_WAIT, or one whose client restarted: the kernel's matter */
+		if (lookup_known(c->ctx, config, v, family))
+			return pass_syn(c, v, SW_REASON_SYN_KNOWN, family);
+		if (c->act)
+			flows_delete(v, family);
+	}
+	if (!(config->flags & SW_FLAG_GATEWAY)) {
+		switch (lookup_listener_cached(c->ctx, config, cpu, v, c->now, family)) {
+		case SW_LISTENER_PLAIN:
+			break;
+		case SW_LISTENER_MPTCP:
+			return pass_syn(c, v, SW_REASON_SYN_MPTCP, family);
+		case SW_LISTENER_FORWARDED:
+			return pass_syn(c, v, SW_REASON_SYN_FORWARDED, family);
+		default:
+			return pass_syn(c, v, SW_REASON_SYN_NO_LISTENER, family);
+		}
+	}
+	reason = budget_reply(config, cpu, v->in.source, c->now, family);
+	if (reason != SW_REASON_COUNT)
+		return drop(c, v, reason, family);
+	if (!c->act)
+		return pass(c, SW_REASON_SYN_ANSWERED);
+	reason = answer_prepare(c->ctx, config, c->service, v, &reply, family);
+	if (reason != SW_REASON_COUNT)
+		return pass_syn(c, v, reason, family);
+	if (!answer_write(c->ctx, c->service, v, &reply, family))
+		return leave(c->index, SW_REASON_SYN_NO_ROOM, XDP_DROP);
+	return leave(c->index, SW_REASON_SYN_ANSWERED, XDP_TX);
+}
+
+/* The kernel has the connection: from now on one look-up in the flow table suffices. */
+static __always_inline int learned(const struct context *c, const struct view *v, const int family)
+{
+	struct sw_flow flow = {
+		.tick = c->now,
+		.state = SW_FLOW_CONFIRMED,
+		.service = c->index,
+	};
+
+	if (c->act)
+		flows_add(c->config, v, &flow, family);
+	return pass(c, SW_REASON_FLOW_LEARNED);
+}
+
+static __always_inline int delivered(const struct context *c, const struct view *v, __u8 options,
+				     enum sw_reason reason, const int family)
+{
+	struct sw_flow flow = {
+		.tick = c->now,
+		.state = SW_FLOW_HANDSHAKE,
+		.options = options,
+		.service = c->index,
+	};
+
+	flows_add(c->config, v, &flow, family);
+	deliver_metadata(c->ctx, c->config, SW_CLASS_HANDSHAKE, reason, c->index, options,
+			 (void *)v->tcp - v->l3);
+	return pass(c, reason);
+}
+
+static __always_inline int stray(const struct context *c, const struct view *v, const int family)
+{
+	enum sw_reason reason = SW_REASON_STRAY_OTHER;
+
+	if (v->flags & FLAG_SYN)
+		reason = SW_REASON_STRAY_SYNACK;
+	else if (v->flags & FLAG_RST)
+		reason = SW_REASON_STRAY_RST;
+	else if (v->flags & FLAG_ACK)
+		reason = SW_REASON_STRAY_ACK;
+	return by_policy(c, v, reason, c->service->stray, family);
+}
+
+/* Anything but a SYN. */
+static __always_inline int handle_segment(struct context *c, struct view *v, const int family)
+{
+	bool maybe = flows_maybe(c->config, c->state, v, family);
+	enum sw_reason reason = SW_REASON_ACK_VALIDATED;
+	struct sw_flow *flow;
+	__u8 options;
+
+	if (maybe) {
+		flow = flows_find(v, family);
+		if (flow) {
+			if (flow->state == SW_FLOW_CONFIRMED)
+				return pass(c, SW_REASON_FLOW_KNOWN);
+			if (c->now - flow->tick <= c->config->grace_ticks) {
+				/* its ACK may still be in the same batch, without a socket */
+				if (c->service->delivery == SW_DELIVERY_REQSK)
+					deliver_metadata(c->ctx, c->config, SW_CLASS_FOLLOWS,
+							 SW_REASON_ACK_FOLLOWS, c->index,
+							 flow->options, (void *)v->tcp - v->l3);
+				return pass(c, SW_REASON_ACK_FOLLOWS);
+			}
+			if (lookup_known(c->ctx, c->config, v, family)) {
+				flow->state = SW_FLOW_CONFIRMED;
+				return pass(c, SW_REASON_FLOW_KNOWN);
+			}
+			/* the first delivery was lost: this one may carry the cookie again */
+			reason = SW_REASON_ACK_REVALIDATED;
+		}
+	}
+	if ((v->flags & (FLAG_SYN | FLAG_RST | FLAG_ACK)) == FLAG_ACK && c->act &&
+	    deliver_check(c->ctx, c->config, c->service, v, &options, family))
+		return delivered(c, v, options, reason, family);
+	/* a SYN-ACK answers a SYN that left without our seeing it */
+	if ((maybe || v->flags & FLAG_SYN) && lookup_known(c->ctx, c->config, v, family))
+		return learned(c, v, family);
+	return stray(c, v, family);
+}
+
+/* A TCP packet whose ports were read; `reason` is an objection of the parser, or none. */
+static __always_inline int handle_tcp(struct xdp_md *ctx, struct sw_config *config, struct view *v,
+				      enum sw_reason objection, const int family)
+{
+	struct context c = { .ctx = ctx, .config = config };
+	__u32 generation = config->generation & 1;
+	const __u8 *station = v->data;
+	struct sw_cpu *cpu;
+	__u32 fate;
+
+	c.index = services_find(generation, v, family);
+	if (!c.index)
+		return leave(0, SW_REASON_NO_SERVICE, XDP_PASS);
+	c.service = services_get(generation, c.index);
+	c.state = services_state(c.index);
+	if (!c.service || !c.state)
+		return leave(0, SW_REASON_INTERNAL, XDP_PASS);
+	if (c.service->mode == SW_MODE_OFF)
+		return pass(&c, SW_REASON_SERVICE_OFF);
+	c.act = c.service->mode != SW_MODE_MONITOR;
+	c.now = tick_now();
+	/* frames for others (a bridge, a tap in promiscuous mode) are not ours to answer */
+	if (station[0] & 1 ||
+	    (config->flags & SW_FLAG_CHECK_MAC &&
+	     (*(__u32 *)station != *(__u32 *)config->mac ||
+	      *(__u16 *)(station + 4) != *(__u16 *)(config->mac + 4))))
+		return pass(&c, SW_REASON_NOT_OURS);
+	fate = sets_fate(config, v, family);
+	if (fate == SW_FATE_DENY)
+		return drop(&c, v, SW_REASON_SOURCE_DENIED, family);
+	if (fate == SW_FATE_ALLOW)
+		return pass(&c, SW_REASON_SOURCE_ALLOWED);
+	if (objection != SW_REASON_COUNT)
+		return by_policy(&c, v, objection,
+				 objection == SW_REASON_FRAGMENT ? c.service->fragment
+								 : c.service->malformed,
+				 family);
+
+	if ((v->flags & (FLAG_SYN | FLAG_ACK)) != FLAG_SYN) {
+		if (c.service->mode != SW_MODE_COOKIE && !arm_is_armed(c.service, c.state, c.now))
+			return pass(&c, SW_REASON_SERVICE_IDLE);
+		if (bad_flags(v->flags))
+			return by_policy(&c, v, SW_REASON_BAD_FLAGS, c.service->malformed, family);
+		if (bad_source(v, family))
+			return by_policy(&c, v, SW_REASON_BAD_SOURCE, c.service->malformed, family);
+		return handle_segment(&c, v, family);
+	}
+	cpu = cpu_get();
+	if (!cpu)
+		return leave(0, SW_REASON_INTERNAL, XDP_PASS);
+	if (c.service->mode != SW_MODE_COOKIE) {
+		arm_syn(ctx, config, c.service, c.state, cpu, c.index, v, c.now, family);
+		if (!arm_is_armed(c.service, c.state, c.now))
+			return pass(&c, SW_REASON_SERVICE_IDLE);
+	}
+	if (bad_flags(v->flags))
+		return by_policy(&c, v, SW_REASON_BAD_FLAGS, c.service->malformed, family);
+	if (bad_source(v, family))
+		return by_policy(&c, v, SW_REASON_BAD_SOURCE, c.service->malformed, family);
+	return handle_syn(&c, cpu, v, family);
+}
+
+static __always_inline int handle_ip(struct xdp_md *ctx, struct sw_config *config, struct view *v,
+				     const int family)
+{
+	enum sw_reason reason = family == SW_IPV4 ? parse_ipv4(v) : parse_ipv6(v, ctx);
+
+	if (reason == SW_REASON_NOT_TCP)
+		return leave(0, reason, XDP_PASS);
+	if (!v->port_known)
+		return unparsed(ctx, config, reason);
+	return handle_tcp(ctx, config, v, reason, family);
+}
+
+SEC("xdp")
+int synward(struct xdp_md *ctx)
+{
+	struct view v = {
+		.data = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+	};
+	struct sw_config *config = config_get();
+	__u16 protocol;
+
+	if (!config || config->abi != SW_ABI_VERSION)
+		return leave(0, SW_REASON_NO_POLICY, XDP_PASS);
+	protocol = parse_ethernet(&v);
+	if (protocol == ETHERTYPE(ETH_P_IP))
+		return handle_ip(ctx, config, &v, SW_IPV4);
+	if (protocol == ETHERTYPE(ETH_P_IPV6))
+		return handle_ip(ctx, config, &v, SW_IPV6);
+	if (!protocol)
+		return unparsed(ctx, config, SW_REASON_BAD_ETHERNET);
+	return leave(0, SW_REASON_NOT_IP, XDP_PASS);
+}

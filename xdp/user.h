@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Lets the pure headers (parse, options, cookie, checksum) compile in user space too. */
+#ifndef SYNWARD_XDP_USER_H
+#define SYNWARD_XDP_USER_H
+
+#ifdef __bpf__
+#include "kernel.h"
+#else
+#include <stdbool.h>
+#include <linux/types.h>
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#endif
+
+/* Where the compiler proves away a check that old verifiers need, hide the value from it. */
+#ifdef __bpf__
+#define LAUNDER(x) asm volatile("" : "+r"(x))
+#define BOUND_MASK(x, mask) asm volatile("%0 &= " #mask : "+r"(x))
+#else
+#define LAUNDER(x) ((void)0)
+#define BOUND_MASK(x, mask) ((x) &= (mask))
+#endif
+
+#endif
