@@ -10,6 +10,7 @@
 
 #include "checksum.h"
 #include "cookie.h"
+#include "epoch.h"
 #include "kcookie.h"
 #include "maps.h"
 #include "options.h"
@@ -82,7 +83,8 @@ static __always_inline __u8 answer_option_byte(const struct options *o, __u8 neg
 static __always_inline enum sw_reason answer_prepare(struct xdp_md *ctx,
 						     const struct sw_config *config,
 						     const struct sw_service *service,
-						     struct view *v, struct reply *reply,
+						     struct sw_cpu *cpu, struct view *v,
+						     struct reply *reply,
 						     const int family)
 {
 	struct options o = {};
@@ -95,8 +97,8 @@ static __always_inline enum sw_reason answer_prepare(struct xdp_md *ctx,
 	offered &= service->options;
 	reply->tsecr = o.tsval;
 	if (service->delivery == SW_DELIVERY_REQSK) {
-		__u32 epoch = bpf_jiffies64() >> (config->epoch_shift & 63);
-		__u64 hash = cookie_hash(&v->in, cookie_key(&config->keyring, epoch), epoch, family);
+		__u32 epoch = epoch_now(config);
+		__u64 hash = cookie_hash(&v->in, epoch_key(config, cpu, epoch), family);
 
 		byte = answer_option_byte(&o, offered, family);
 		reply->isn = cookie_isn(hash, byte, epoch);
@@ -196,7 +198,6 @@ static __always_inline bool answer_write(struct xdp_md *ctx, const struct sw_ser
 	__u32 tcp_size = sizeof(struct tcphdr) + answer_options_length(r->options);
 	bool timestamp = r->options & SW_OPTION_TIMESTAMP;
 	__u64 l3_offset = v->l3 - v->data;
-	__u32 size = v->end - v->data;
 	__u32 seq = bpf_htonl(r->isn);
 	__u32 ack = bpf_htonl(bpf_ntohl(v->in.isn) + 1);
 	__u32 ports = v->in.ports << 16 | v->in.ports >> 16;
@@ -208,7 +209,7 @@ static __always_inline bool answer_write(struct xdp_md *ctx, const struct sw_ser
 	__u32 *eth, *ip, *tcp, d0, s1;
 	__u16 d1;
 	__u32 s0;
-	int delta = l3_offset + ip_size + tcp_size - size;
+	int delta = l3_offset + ip_size + tcp_size - v->length;
 
 	if (delta && bpf_xdp_adjust_tail(ctx, delta))
 		return false;

@@ -12,6 +12,7 @@
 #include "events.h"
 #include "lookup.h"
 #include "maps.h"
+#include "services.h"
 
 #define ARM_BATCH 16
 
@@ -30,10 +31,12 @@ static __always_inline void arm_now(struct sw_state *state, __u32 index, enum sw
 				    __u32 rate, __u32 now)
 {
 	state->armed_at = now;
+	if (state->armed)
+		return;
+	/* before anybody sees it armed: the filter is not complete from here on */
+	__sync_fetch_and_add(&state->armings, 1);
 	if (__sync_val_compare_and_swap(&state->armed, 0, 1) != 0)
 		return;
-	/* 0 would mean that the filter has been complete from the start */
-	__sync_fetch_and_add(&state->armings, 1);
 	state->peak_syns = 0;
 	events_arming(why, index, rate);
 }
@@ -44,14 +47,17 @@ static __always_inline void arm_now(struct sw_state *state, __u32 index, enum sw
  */
 __attribute__((noinline)) int arm_account(__u32 index, __u32 generation, __u32 now, __u32 syns)
 {
-	__u32 slot = (generation & 1) * SW_SERVICES + (index & (SW_SERVICES - 1));
-	__u32 zero = 0, window, old, total, new_window = 0;
-	struct sw_config *config = bpf_map_lookup_elem(&sw_config, &zero);
-	struct sw_service *service = bpf_map_lookup_elem(&sw_services, &slot);
-	struct sw_state *state = bpf_map_lookup_elem(&sw_state, &index);
+	struct sw_memory *memory = memory_get();
+	__u32 window, old, total, new_window = 0;
+	struct sw_service *service;
+	struct sw_config *config;
+	struct sw_state *state;
 
-	if (!config || !service || !state)
+	if (!memory)
 		return 0;
+	config = &memory->config;
+	service = services_get(memory, generation, index);
+	state = services_state(memory, index);
 	window = now >> (config->window_shift & 31);
 	old = state->window;
 	if (old != window && __sync_val_compare_and_swap(&state->window, old, window) == old) {

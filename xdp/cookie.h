@@ -26,29 +26,40 @@ struct cookie_input {
 	__u32 isn;   /* client ISN, network byte order */
 };
 
-static __always_inline __u64 cookie_hash(const struct cookie_input *in, const __u64 key[2],
-					 __u32 epoch, const int family)
+/* NH's step: one product of two 32-bit sums. */
+static __always_inline __u64 cookie_nh(__u32 a, __u32 b, const __u32 key[2])
+{
+	return (__u64)(a + key[0]) * (__u32)(b + key[1]);
+}
+
+/*
+ * NH (Black, Halevi, Krawczyk, Krovetz, Rogaway: "UMAC", CRYPTO 1999) compresses
+ * the input to 64 bits, SipHash-2-4 of that one word authenticates it: six
+ * rounds, where SipHash alone would take eight for IPv4 and fourteen for IPv6.
+ */
+static __always_inline __u64 cookie_hash(const struct cookie_input *in,
+					 const struct sw_epoch_key *key, const int family)
 {
 	struct siphash s;
+	__u64 word;
 
-	siphash_init(&s, key);
 	if (family == SW_IPV4) {
-		siphash_word(&s, in->source[0] | in->destination[0] << 32);
-		siphash_word(&s, in->ports | (__u64)in->isn << 32);
-		siphash_word(&s, epoch | 4ULL << 32 | 21ULL << 56);
+		word = cookie_nh(in->source[0], in->destination[0], key->nh) +
+		       cookie_nh(in->ports, in->isn, key->nh + 2);
 	} else {
-		siphash_word(&s, in->source[0]);
-		siphash_word(&s, in->source[1]);
-		siphash_word(&s, in->destination[0]);
-		siphash_word(&s, in->destination[1]);
-		siphash_word(&s, in->ports | (__u64)in->isn << 32);
-		siphash_word(&s, epoch | 6ULL << 32 | 45ULL << 56);
+		word = cookie_nh(in->source[0], in->source[0] >> 32, key->nh) +
+		       cookie_nh(in->source[1], in->source[1] >> 32, key->nh + 2) +
+		       cookie_nh(in->destination[0], in->destination[0] >> 32, key->nh + 4) +
+		       cookie_nh(in->destination[1], in->destination[1] >> 32, key->nh + 6) +
+		       cookie_nh(in->ports, in->isn, key->nh + 8);
 	}
+	siphash_init(&s, key->siphash[family]);
+	siphash_word(&s, word);
 	return siphash_end(&s);
 }
 
 /* The key of an epoch. Serial arithmetic: the epoch may wrap. */
-static __always_inline const __u64 *cookie_key(const struct sw_keyring *ring, __u32 epoch)
+static __always_inline const __u64 *cookie_master(const struct sw_keyring *ring, __u32 epoch)
 {
 	__u64 current = ring->current;
 
@@ -56,6 +67,37 @@ static __always_inline const __u64 *cookie_key(const struct sw_keyring *ring, __
 		current ^= 1;
 	BOUND_MASK(current, 1);
 	return ring->key[current];
+}
+
+static __always_inline __u64 cookie_derive_word(const __u64 *master, __u32 epoch, __u64 index)
+{
+	struct siphash s;
+
+	siphash_init(&s, master);
+	siphash_word(&s, epoch | index << 32 | 5ULL << 56);
+	return siphash_end(&s);
+}
+
+/*
+ * The keys of an epoch: SipHash of epoch and a running index under the master
+ * key. So neither epoch nor family needs a place in what every packet hashes.
+ */
+static __always_inline void cookie_derive(struct sw_epoch_key *to, const struct sw_keyring *ring,
+					  __u32 epoch)
+{
+	const __u64 *master = cookie_master(ring, epoch);
+	int i;
+
+	for (i = 0; i < 4; i++)
+		to->siphash[i >> 1][i & 1] = cookie_derive_word(master, epoch, i);
+	for (i = 0; i < SW_NH_WORDS / 2; i++) {
+		__u64 word = cookie_derive_word(master, epoch, 4 + i);
+
+		to->nh[2 * i] = word;
+		to->nh[2 * i + 1] = word >> 32;
+	}
+	to->epoch = epoch;
+	to->version = ring->version;
 }
 
 /* ISN of the SYN-ACK, host byte order. */

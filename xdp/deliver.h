@@ -66,6 +66,7 @@ static __always_inline bool deliver_check(struct xdp_md *ctx, const struct sw_co
 	__u32 isn = bpf_ntohl(v->ack) - 1;
 	struct cookie_input in = v->in;
 	struct options o = {};
+	struct sw_cpu *cpu;
 	__u32 epoch;
 	__u64 hash;
 
@@ -79,9 +80,12 @@ static __always_inline bool deliver_check(struct xdp_md *ctx, const struct sw_co
 		*options = 0;
 		return kcookie_check(ctx, &q) == 0;
 	}
-	epoch = cookie_epoch(isn, bpf_jiffies64() >> (config->epoch_shift & 63));
+	cpu = cpu_get();
+	if (!cpu)
+		return false;
+	epoch = cookie_epoch(isn, epoch_now(config));
 	in.isn = bpf_htonl(bpf_ntohl(v->in.isn) - 1);
-	hash = cookie_hash(&in, cookie_key(&config->keyring, epoch), epoch, family);
+	hash = cookie_hash(&in, epoch_key(config, cpu, epoch), family);
 	if (!cookie_matches(hash, isn))
 		return false;
 	/* whoever echoes a timestamp echoes 32 more bits of the hash */

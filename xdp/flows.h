@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Known connections, and the filter that answers "never seen" for a spoofed
- * packet in a nanosecond or two. Two stamp generations count, so that the
- * daemon can renew the filter by walking the sockets again; see
- * docs/architecture.md.
+ * packet in a nanosecond or two. It has two generations, so that the daemon can
+ * renew it by walking the sockets again; see docs/architecture.md.
  */
 #ifndef SYNWARD_XDP_FLOWS_H
 #define SYNWARD_XDP_FLOWS_H
@@ -12,37 +11,36 @@
 #include "maps.h"
 #include "parse.h"
 
-/* The stamp of a tuple; never NULL in practice. */
-static __always_inline __u8 *flows_stamp_of(const struct sw_config *config, const __u64 source[2],
-					    __u32 ports, const int family)
+/* The word pair of a tuple's bit; *bit is its mask. */
+static __always_inline __u64 *flows_bit(struct sw_memory *memory, const __u64 source[2], __u32 ports,
+					__u64 *bit, const int family)
 {
-	__u32 zero = 0;
-	struct sw_filter *filter = bpf_map_lookup_elem(&sw_filter, &zero);
-	__u64 slot = hash_filter(config->hash_key, source, ports, family);
+	__u64 slot = hash_filter(memory->config.hash_key, source, ports, family);
 
-	if (!filter)
-		return 0;
-	return &filter->stamp[slot & ((1 << SW_FILTER_SHIFT) - 1)];
+	*bit = 1ULL << (slot & 63);
+	return memory->filter.bits[slot >> 6 & ((1 << SW_FILTER_SHIFT) / 64 - 1)];
 }
 
-static __always_inline bool flows_maybe(const struct sw_config *config, const struct sw_state *state,
+static __always_inline bool flows_maybe(struct sw_memory *memory, const struct sw_state *state,
 					const struct view *v, const int family)
 {
-	__u8 *stamp;
+	__u64 bit, *pair;
 
 	if (state->trusted != state->armings)
 		return true; /* the sockets have not been walked since arming */
-	stamp = flows_stamp_of(config, v->in.source, v->in.ports, family);
-	return !stamp || *stamp == config->stamp[0] || *stamp == config->stamp[1];
+	pair = flows_bit(memory, v->in.source, v->in.ports, &bit, family);
+	return (pair[0] | pair[1]) & bit;
 }
 
-static __always_inline void flows_stamp(const struct sw_config *config, const __u64 source[2],
-					__u32 ports, const int family)
+static __always_inline void flows_stamp(struct sw_memory *memory, const __u64 source[2], __u32 ports,
+					const int family)
 {
-	__u8 *stamp = flows_stamp_of(config, source, ports, family);
+	__u64 bit, *word = flows_bit(memory, source, ports, &bit, family);
 
-	if (stamp && *stamp != config->stamp_new)
-		*stamp = config->stamp_new;
+	if (memory->config.stamp & 1)
+		word++;
+	if (!(*word & bit))
+		__sync_fetch_and_or(word, bit);
 }
 
 static __always_inline void flows_key4(struct sw_flow4 *key, const struct view *v)
@@ -80,7 +78,7 @@ static __always_inline struct sw_flow *flows_find(const struct view *v, const in
 	}
 }
 
-static __always_inline void flows_add(const struct sw_config *config, const struct view *v,
+static __always_inline void flows_add(struct sw_memory *memory, const struct view *v,
 				      const struct sw_flow *flow, const int family)
 {
 	if (family == SW_IPV4) {
@@ -94,7 +92,7 @@ static __always_inline void flows_add(const struct sw_config *config, const stru
 		flows_key6(&key, v);
 		bpf_map_update_elem(&sw_flows6, &key, flow, BPF_ANY);
 	}
-	flows_stamp(config, v->in.source, v->in.ports, family);
+	flows_stamp(memory, v->in.source, v->in.ports, family);
 }
 
 static __always_inline void flows_delete(const struct view *v, const int family)

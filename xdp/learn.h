@@ -14,26 +14,24 @@ int synward_learn(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *sk = ctx->sk_common;
 	__u64 source[2] = {};
-	struct sw_config *config = config_get();
-	struct sw_ports *ports;
+	struct sw_memory *memory = memory_get();
 	__u32 generation, tuple;
 	__u16 port, family;
 	struct in6_addr address;
 
-	if (!sk || !config)
+	if (!sk || !memory)
 		return 0;
 	if (BPF_CORE_READ(sk, skc_state) == TCP_LISTEN)
 		return 0;
-	generation = config->generation & 1;
-	ports = bpf_map_lookup_elem(&sw_ports, &generation);
+	generation = memory->config.generation & 1;
 	port = BPF_CORE_READ(sk, skc_num);
-	if (!ports || !ports->service[port])
+	if (!memory->ports[generation].service[port])
 		return 0;
 	tuple = BPF_CORE_READ(sk, skc_dport) | (__u32)bpf_htons(port) << 16;
 	family = BPF_CORE_READ(sk, skc_family);
 	if (family == AF_INET) {
 		source[0] = BPF_CORE_READ(sk, skc_daddr);
-		flows_stamp(config, source, tuple, SW_IPV4);
+		flows_stamp(memory, source, tuple, SW_IPV4);
 	} else if (family == AF_INET6) {
 		BPF_CORE_READ_INTO(&address, sk, skc_v6_daddr);
 		__builtin_memcpy(source, &address, sizeof(source));
@@ -41,9 +39,9 @@ int synward_learn(struct bpf_iter__tcp *ctx)
 		if (!source[0] && (__u32)source[1] == bpf_htonl(0xffff)) {
 			source[0] = source[1] >> 32;
 			source[1] = 0;
-			flows_stamp(config, source, tuple, SW_IPV4);
+			flows_stamp(memory, source, tuple, SW_IPV4);
 		} else {
-			flows_stamp(config, source, tuple, SW_IPV6);
+			flows_stamp(memory, source, tuple, SW_IPV6);
 		}
 	}
 	return 0;

@@ -27,15 +27,8 @@
 		__type(value, value_type);                               \
 	} map_name SEC(".maps")
 
-/* Mapped by user space, which changes single fields while packets pass. */
-SW_ARRAY(sw_config, 1, struct sw_config, BPF_F_MMAPABLE);
-SW_ARRAY(sw_state, SW_SERVICES, struct sw_state, BPF_F_MMAPABLE);
-
-SW_ARRAY(sw_ports, SW_GENERATIONS, struct sw_ports, 0);
-SW_ARRAY(sw_services, SW_GENERATIONS *SW_SERVICES, struct sw_service, 0);
+SW_ARRAY(sw_memory, 1, struct sw_memory, BPF_F_MMAPABLE);
 SW_ARRAY(sw_cpu, SW_CPUS, struct sw_cpu, 0);
-SW_ARRAY(sw_filter, 1, struct sw_filter, 0);
-SW_ARRAY(sw_gate, 1, struct sw_gate, 0);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -60,11 +53,11 @@ struct {
 	__uint(max_entries, SW_EVENTS_BYTES);
 } sw_events SEC(".maps");
 
-static __always_inline struct sw_config *config_get(void)
+static __always_inline struct sw_memory *memory_get(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&sw_config, &zero);
+	return bpf_map_lookup_elem(&sw_memory, &zero);
 }
 
 static __always_inline struct sw_cpu *cpu_get(void)

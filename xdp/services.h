@@ -31,31 +31,30 @@ static __always_inline __u32 services_by_address(__u32 generation, const struct 
 }
 
 /* 0: none. */
-static __always_inline __u32 services_find(__u32 generation, const struct view *v, const int family)
+static __always_inline __u32 services_find(const struct sw_memory *memory, __u32 generation,
+					   const struct view *v, const int family)
 {
-	struct sw_ports *ports = bpf_map_lookup_elem(&sw_ports, &generation);
 	__u64 port = __builtin_bswap16(v->in.ports >> 16);
 	__u32 service;
 
 	BOUND_MASK(port, 0xffff);
-	if (!ports)
-		return 0;
-	service = ports->service[port];
+	service = memory->ports[generation].service[port];
 	if (service == SW_PORT_BY_ADDRESS)
 		return services_by_address(generation, v, family);
 	return service & (SW_SERVICES - 1);
 }
 
-static __always_inline struct sw_service *services_get(__u32 generation, __u32 service)
+static __always_inline struct sw_service *services_get(struct sw_memory *memory, __u32 generation,
+						       __u64 service)
 {
-	__u32 index = generation * SW_SERVICES + service;
-
-	return bpf_map_lookup_elem(&sw_services, &index);
+	BOUND_MASK(service, 255);
+	return &memory->services[generation & 1][service];
 }
 
-static __always_inline struct sw_state *services_state(__u32 service)
+static __always_inline struct sw_state *services_state(struct sw_memory *memory, __u64 service)
 {
-	return bpf_map_lookup_elem(&sw_state, &service);
+	BOUND_MASK(service, 255);
+	return &memory->state[service];
 }
 
 #endif

@@ -15,22 +15,19 @@ static __always_inline bool sets_bit(const __u64 *words, __u32 index)
 	return words[index >> 6 & ((1 << SW_GATE_BITS) / 64 - 1)] >> (index & 63) & 1;
 }
 
-static __always_inline __u32 sets_fate(const struct sw_config *config, const struct view *v,
+static __always_inline __u32 sets_fate(const struct sw_memory *memory, const struct view *v,
 				       const int family)
 {
 	const __u32 exact = family == SW_IPV4 ? SW_SET_EXACT4 : SW_SET_EXACT6;
 	const __u32 prefix = family == SW_IPV4 ? SW_SET_PREFIX4 : SW_SET_PREFIX6;
-	__u32 sets = config->fate_sets;
-	__u32 zero = 0, *fate = 0;
-	struct sw_gate *gate;
+	const struct sw_gate *gate = &memory->gate;
+	__u32 sets = memory->config.fate_sets;
+	__u32 *fate = 0;
 
 	if (!(sets & (exact | prefix)))
 		return SW_FATE_NONE;
-	gate = bpf_map_lookup_elem(&sw_gate, &zero);
-	if (!gate)
-		return SW_FATE_NONE;
 	if (sets & exact &&
-	    sets_bit(gate->exact[family], hash_gate_exact(config->hash_key, v->in.source, family))) {
+	    sets_bit(gate->exact[family], hash_gate_exact(memory->config.hash_key, v->in.source, family))) {
 		if (family == SW_IPV4) {
 			__be32 key = v->in.source[0];
 

@@ -29,7 +29,8 @@ char LICENSE[] SEC("license") = "GPL";
 /* What a packet's way through the program needs to know. */
 struct context {
 	struct xdp_md *ctx;
-	struct sw_config *config;
+	struct sw_memory *memory;
+	struct sw_config *config; /* of memory */
 	struct sw_service *service;
 	struct sw_state *state;
 	__u32 index;	/* of the service */
@@ -103,7 +104,7 @@ static __always_inline int pass_syn(const struct context *c, const struct view *
 				    enum sw_reason reason, const int family)
 {
 	if (c->act)
-		flows_stamp(c->config, v->in.source, v->in.ports, family);
+		flows_stamp(c->memory, v->in.source, v->in.ports, family);
 	return pass(c, reason);
 }
 
@@ -114,7 +115,7 @@ static __always_inline int handle_syn(struct context *c, struct sw_cpu *cpu, str
 	struct reply reply;
 	enum sw_reason reason;
 
-	if (flows_maybe(config, c->state, v, family)) {
+	if (flows_maybe(c->memory, c->state, v, family)) {
 		/* a tuple in TIME_WAIT, or one whose client restarted: the kernel's matter */
 		if (lookup_known(c->ctx, config, v, family))
 			return pass_syn(c, v, SW_REASON_SYN_KNOWN, family);
@@ -138,7 +139,7 @@ static __always_inline int handle_syn(struct context *c, struct sw_cpu *cpu, str
 		return drop(c, v, reason, family);
 	if (!c->act)
 		return pass(c, SW_REASON_SYN_ANSWERED);
-	reason = answer_prepare(c->ctx, config, c->service, v, &reply, family);
+	reason = answer_prepare(c->ctx, config, c->service, cpu, v, &reply, family);
 	if (reason != SW_REASON_COUNT)
 		return pass_syn(c, v, reason, family);
 	if (!answer_write(c->ctx, c->service, v, &reply, family))
@@ -156,7 +157,7 @@ static __always_inline int learned(const struct context *c, const struct view *v
 	};
 
 	if (c->act)
-		flows_add(c->config, v, &flow, family);
+		flows_add(c->memory, v, &flow, family);
 	return pass(c, SW_REASON_FLOW_LEARNED);
 }
 
@@ -170,7 +171,7 @@ static __always_inline int delivered(const struct context *c, const struct view 
 		.service = c->index,
 	};
 
-	flows_add(c->config, v, &flow, family);
+	flows_add(c->memory, v, &flow, family);
 	deliver_metadata(c->ctx, c->config, SW_CLASS_HANDSHAKE, reason, c->index, options,
 			 (void *)v->tcp - v->l3);
 	return pass(c, reason);
@@ -189,10 +190,28 @@ static __always_inline int stray(const struct context *c, const struct view *v, 
 	return by_policy(c, v, reason, c->service->stray, family);
 }
 
+/*
+ * SYNs to where nobody listens were passed, so what follows them must be too: a
+ * redirected or forwarded connection has no socket under this address and port.
+ */
+static __always_inline bool unheard(const struct context *c, struct view *v, const int family)
+{
+	struct sw_cpu *cpu;
+	__u32 kind;
+
+	if (c->config->flags & SW_FLAG_GATEWAY)
+		return false;
+	cpu = cpu_get();
+	if (!cpu)
+		return true;
+	kind = lookup_listener_cached(c->ctx, c->config, cpu, v, c->now, family);
+	return kind == SW_LISTENER_NONE || kind == SW_LISTENER_FORWARDED;
+}
+
 /* Anything but a SYN. */
 static __always_inline int handle_segment(struct context *c, struct view *v, const int family)
 {
-	bool maybe = flows_maybe(c->config, c->state, v, family);
+	bool maybe = flows_maybe(c->memory, c->state, v, family);
 	enum sw_reason reason = SW_REASON_ACK_VALIDATED;
 	struct sw_flow *flow;
 	__u8 options;
@@ -224,26 +243,27 @@ static __always_inline int handle_segment(struct context *c, struct view *v, con
 	/* a SYN-ACK answers a SYN that left without our seeing it */
 	if ((maybe || v->flags & FLAG_SYN) && lookup_known(c->ctx, c->config, v, family))
 		return learned(c, v, family);
+	if (unheard(c, v, family))
+		return pass(c, SW_REASON_NO_LISTENER);
 	return stray(c, v, family);
 }
 
 /* A TCP packet whose ports were read; `reason` is an objection of the parser, or none. */
-static __always_inline int handle_tcp(struct xdp_md *ctx, struct sw_config *config, struct view *v,
+static __always_inline int handle_tcp(struct xdp_md *ctx, struct sw_memory *memory, struct view *v,
 				      enum sw_reason objection, const int family)
 {
-	struct context c = { .ctx = ctx, .config = config };
+	struct sw_config *config = &memory->config;
+	struct context c = { .ctx = ctx, .memory = memory, .config = config };
 	__u32 generation = config->generation & 1;
 	const __u8 *station = v->data;
 	struct sw_cpu *cpu;
 	__u32 fate;
 
-	c.index = services_find(generation, v, family);
+	c.index = services_find(memory, generation, v, family);
 	if (!c.index)
 		return leave(0, SW_REASON_NO_SERVICE, XDP_PASS);
-	c.service = services_get(generation, c.index);
-	c.state = services_state(c.index);
-	if (!c.service || !c.state)
-		return leave(0, SW_REASON_INTERNAL, XDP_PASS);
+	c.service = services_get(memory, generation, c.index);
+	c.state = services_state(memory, c.index);
 	if (c.service->mode == SW_MODE_OFF)
 		return pass(&c, SW_REASON_SERVICE_OFF);
 	c.act = c.service->mode != SW_MODE_MONITOR;
@@ -254,7 +274,7 @@ static __always_inline int handle_tcp(struct xdp_md *ctx, struct sw_config *conf
 	     (*(__u32 *)station != *(__u32 *)config->mac ||
 	      *(__u16 *)(station + 4) != *(__u16 *)(config->mac + 4))))
 		return pass(&c, SW_REASON_NOT_OURS);
-	fate = sets_fate(config, v, family);
+	fate = sets_fate(memory, v, family);
 	if (fate == SW_FATE_DENY)
 		return drop(&c, v, SW_REASON_SOURCE_DENIED, family);
 	if (fate == SW_FATE_ALLOW)
@@ -289,16 +309,16 @@ static __always_inline int handle_tcp(struct xdp_md *ctx, struct sw_config *conf
 	return handle_syn(&c, cpu, v, family);
 }
 
-static __always_inline int handle_ip(struct xdp_md *ctx, struct sw_config *config, struct view *v,
+static __always_inline int handle_ip(struct xdp_md *ctx, struct sw_memory *memory, struct view *v,
 				     const int family)
 {
-	enum sw_reason reason = family == SW_IPV4 ? parse_ipv4(v) : parse_ipv6(v, ctx);
+	enum sw_reason reason = family == SW_IPV4 ? parse_ipv4(v, ctx) : parse_ipv6(v, ctx);
 
 	if (reason == SW_REASON_NOT_TCP)
 		return leave(0, reason, XDP_PASS);
 	if (!v->port_known)
-		return unparsed(ctx, config, reason);
-	return handle_tcp(ctx, config, v, reason, family);
+		return unparsed(ctx, &memory->config, reason);
+	return handle_tcp(ctx, memory, v, reason, family);
 }
 
 SEC("xdp")
@@ -308,17 +328,17 @@ int synward(struct xdp_md *ctx)
 		.data = (void *)(long)ctx->data,
 		.end = (void *)(long)ctx->data_end,
 	};
-	struct sw_config *config = config_get();
-	__u16 protocol;
+	struct sw_memory *memory = memory_get();
+	__u32 protocol;
 
-	if (!config || config->abi != SW_ABI_VERSION)
+	if (!memory || memory->config.abi != SW_ABI_VERSION)
 		return leave(0, SW_REASON_NO_POLICY, XDP_PASS);
 	protocol = parse_ethernet(&v);
 	if (protocol == ETHERTYPE(ETH_P_IP))
-		return handle_ip(ctx, config, &v, SW_IPV4);
+		return handle_ip(ctx, memory, &v, SW_IPV4);
 	if (protocol == ETHERTYPE(ETH_P_IPV6))
-		return handle_ip(ctx, config, &v, SW_IPV6);
-	if (!protocol)
-		return unparsed(ctx, config, SW_REASON_BAD_ETHERNET);
+		return handle_ip(ctx, memory, &v, SW_IPV6);
+	if (protocol == PARSE_TRUNCATED)
+		return unparsed(ctx, &memory->config, SW_REASON_BAD_ETHERNET);
 	return leave(0, SW_REASON_NOT_IP, XDP_PASS);
 }

@@ -54,17 +54,14 @@ static __always_inline int tc_assign(struct __sk_buff *skb, struct tcp_sock *lis
 				     const struct sw_metadata *meta, struct tc_packet *p,
 				     const int family)
 {
-	__u32 zero_based = meta->service;
-	struct sw_config *config = config_get();
+	struct sw_memory *memory = memory_get();
 	struct sw_service *service;
 	struct bpf_tcp_req_attrs attrs = {};
 	__u8 wscale = meta->options & COOKIE_WSCALE_MASK;
 
-	if (!bpf_core_type_exists(struct bpf_tcp_req_attrs) || !config)
+	if (!bpf_core_type_exists(struct bpf_tcp_req_attrs) || !memory)
 		return SW_REASON_TC_REFUSED;
-	service = services_get(config->generation & 1, zero_based);
-	if (!service)
-		return SW_REASON_TC_REFUSED;
+	service = services_get(memory, memory->config.generation, meta->service);
 	tc_timestamps(skb, p);
 	attrs.mss = cookie_mss(meta->options, family);
 	if (wscale != COOKIE_WSCALE_NONE) {
@@ -143,18 +140,16 @@ static __always_inline bool tc_recall(struct sw_config *config, struct view *v,
 	return true;
 }
 
-static __always_inline int tc_ip(struct __sk_buff *skb, struct sw_config *config, struct view *v,
+static __always_inline int tc_ip(struct __sk_buff *skb, struct sw_memory *memory, struct view *v,
 				 struct sw_metadata *meta, bool recall, const int family)
 {
 	struct sw_service *service;
 	__u32 index;
 
-	if (recall && !tc_recall(config, v, meta, family))
+	if (recall && !tc_recall(&memory->config, v, meta, family))
 		return TC_ACT_UNSPEC;
 	index = meta->service;
-	service = services_get(config->generation & 1, index);
-	if (!service)
-		return TC_ACT_UNSPEC;
+	service = services_get(memory, memory->config.generation, index);
 	if (meta->class_ == SW_CLASS_HANDSHAKE)
 		tc_mark(skb, index, SW_MARK_CLASS_MASK, SW_MARK_VALIDATED);
 	if (service->delivery == SW_DELIVERY_REQSK)
@@ -213,20 +208,17 @@ int synward_tc(struct __sk_buff *skb)
 	};
 	struct sw_metadata *found = (void *)(long)skb->data_meta;
 	struct sw_metadata meta = {};
-	struct sw_config *config;
+	struct sw_memory *memory = memory_get();
 	bool recall = false;
-	__u16 protocol;
-	__u32 offset;
+	__u32 protocol, offset;
 
+	if (!memory)
+		return TC_ACT_UNSPEC;
 	if ((void *)(found + 1) > v.data || found->magic != SW_METADATA_MAGIC) {
-		config = config_get();
-		if (!config || !config->no_metadata)
+		if (!memory->config.no_metadata)
 			return TC_ACT_UNSPEC;
 		recall = true;
 	} else {
-		config = config_get();
-		if (!config)
-			return TC_ACT_UNSPEC;
 		meta = *found;
 	}
 	if (meta.class_ == SW_CLASS_ESCALATE) {
@@ -238,11 +230,11 @@ int synward_tc(struct __sk_buff *skb)
 	if (protocol == ETHERTYPE(ETH_P_IP)) {
 		offset = recall ? tc_guess_offset(&v, SW_IPV4) : meta.tcp_offset;
 		if (offset && tc_view(&v, offset, SW_IPV4))
-			return tc_ip(skb, config, &v, &meta, recall, SW_IPV4);
+			return tc_ip(skb, memory, &v, &meta, recall, SW_IPV4);
 	} else if (protocol == ETHERTYPE(ETH_P_IPV6)) {
 		offset = recall ? tc_guess_offset(&v, SW_IPV6) : meta.tcp_offset;
 		if (offset && tc_view(&v, offset, SW_IPV6))
-			return tc_ip(skb, config, &v, &meta, recall, SW_IPV6);
+			return tc_ip(skb, memory, &v, &meta, recall, SW_IPV6);
 	}
 	return TC_ACT_UNSPEC;
 }

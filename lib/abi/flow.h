@@ -42,19 +42,22 @@ struct sw_flow {
 SW_ASSERT_SIZE(struct sw_flow, 8);
 
 /*
- * Value of sw_filter, one element: one stamp per hash of source address and
- * ports. A stamp that is not in sw_config.stamp[] proves that the tuple is
- * neither in the flow table nor a socket, so that a spoofed packet costs no
- * table lookup. It is believed only for services whose sw_state.trusted equals
- * sw_state.armings: after arming, a walk over the sockets (iter/tcp) must have
- * stamped them.
+ * sw_memory.filter: one bit per hash of source address and ports,
+ * in two generations. A tuple that is in neither is not in the flow table and
+ * has no socket, so that a spoofed packet costs no table look-up. That is
+ * believed only for services whose sw_state.trusted equals sw_state.armings:
+ * after arming, a walk over the sockets (iter/tcp) must have put them in.
+ *
+ * To renew it: clear the generation that sw_config.stamp does not name, name it,
+ * walk the sockets.
  */
 #define SW_FILTER_SHIFT 19
 struct sw_filter {
-	__u8 stamp[1 << SW_FILTER_SHIFT];
+	__u64 bits[(1 << SW_FILTER_SHIFT) / 64][2]; /* word, generation */
 };
+SW_ASSERT_SIZE(struct sw_filter, 131072);
 
-/* Value of sw_state[service]; written by both sides with atomic operations. */
+/* sw_memory.state[service]; written by both sides with atomic operations. */
 struct sw_state {
 	/* read for every packet */
 	__u32 armed;	    /* 0 or 1 */
@@ -70,12 +73,6 @@ struct sw_state {
 	__u32 pad_cold[12];
 };
 SW_ASSERT_SIZE(struct sw_state, 128);
-
-/* A token bucket's fill; one 64-bit load and store. */
-struct sw_bucket {
-	__u32 tick;   /* of the last refill, low 32 bits */
-	__u32 tokens; /* 24.8 fixed point */
-};
 
 enum sw_listener_kind {
 	SW_LISTENER_UNKNOWN,
@@ -104,14 +101,29 @@ struct sw_pending {
 
 /* Value of sw_cpu[cpu % SW_CPUS]: written by one CPU only. */
 struct sw_cpu {
-	struct sw_bucket reply;
-	__u32 sample_tick; /* of the last packet sample */
-	__u32 pad0;
-	__u64 pad[6];
-	struct sw_bucket prefix[SW_PREFIX_BUCKETS];
+	struct sw_epoch_key epoch[2]; /* of even and of odd epochs */
+	__u32 reply;		      /* theoretical arrival time of the next reply */
+	__u32 sample_tick;	      /* of the last packet sample */
+	__u64 pad[3];
+	__u32 prefix[SW_PREFIX_BUCKETS]; /* theoretical arrival times */
 	struct sw_listener listener[SW_LISTENER_SLOTS];
 	struct sw_pending pending[SW_SERVICES];
 };
-SW_ASSERT_SIZE(struct sw_cpu, 64 + 8 * SW_PREFIX_BUCKETS + 16 * SW_LISTENER_SLOTS + 8 * SW_SERVICES);
+SW_ASSERT_SIZE(struct sw_cpu, 192 + 4 * SW_PREFIX_BUCKETS + 16 * SW_LISTENER_SLOTS + 8 * SW_SERVICES);
+
+/*
+ * Value of the map sw_memory, one element: what the programs index themselves.
+ * In one map because a look-up, even an inlined one, costs 1.3 ns; mapped by
+ * user space, which writes it with atomic stores while packets pass.
+ */
+struct sw_memory {
+	struct sw_config config;
+	struct sw_state state[SW_SERVICES];
+	struct sw_service services[SW_GENERATIONS][SW_SERVICES];
+	struct sw_filter filter;
+	struct sw_gate gate;
+	struct sw_ports ports[SW_GENERATIONS];
+};
+SW_ASSERT_SIZE(struct sw_memory, 192 + 256 * 128 + 512 * 64 + 131072 + 32768 + 2 * 131072);
 
 #endif

@@ -16,17 +16,12 @@
 
 /* A name has at most 15 characters. */
 #define SW_MAPS(X)                                                             \
-	X(config, "sw_config", "policy of the interface: struct sw_config")    \
-	X(ports, "sw_ports", "generation -> struct sw_ports")                  \
-	X(services, "sw_services", "generation * 256 + index -> struct sw_service") \
+	X(memory, "sw_memory", "struct sw_memory: policy, state, filter, gate")     \
 	X(addresses, "sw_addresses", "struct sw_address_key -> index")         \
 	X(stats, "sw_stats", "per CPU: service -> struct sw_stats")            \
-	X(state, "sw_state", "service -> struct sw_state")                     \
 	X(cpu, "sw_cpu", "CPU -> struct sw_cpu")                               \
-	X(filter, "sw_filter", "struct sw_filter")                             \
 	X(flows4, "sw_flows4", "LRU: struct sw_flow4 -> struct sw_flow")       \
 	X(flows6, "sw_flows6", "LRU: struct sw_flow6 -> struct sw_flow")       \
-	X(gate, "sw_gate", "struct sw_gate")                                   \
 	X(exact4, "sw_exact4", "IPv4 address -> fate")                         \
 	X(exact6, "sw_exact6", "IPv6 address -> fate")                         \
 	X(prefix4, "sw_prefix4", "struct sw_prefix4 -> fate")                  \
@@ -34,7 +29,7 @@
 	X(events, "sw_events", "ring buffer of struct sw_event")
 
 /* Entries; a loader may choose others for the flow tables and source sets. */
-#define SW_FLOWS 262144
+#define SW_FLOWS 65536
 #define SW_SOURCES 131072
 #define SW_ADDRESSES 4096
 

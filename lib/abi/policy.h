@@ -60,7 +60,7 @@ enum sw_family { SW_IPV4, SW_IPV6, SW_FAMILIES };
 #define SW_OPTION_WSCALE 0x04
 #define SW_OPTION_ECN 0x08
 
-#define SW_NAME_LENGTH 32
+#define SW_NAME_LENGTH 28
 #define SW_GENERATIONS 2
 #define SW_SERVICES 256 /* index 0 is "no service" */
 #define SW_PORTS 65536
@@ -88,10 +88,10 @@ struct sw_service {
 	__u32 hold_ticks;		/* armed at least this long */
 	char name[SW_NAME_LENGTH];	/* NUL-terminated */
 };
-SW_ASSERT_SIZE(struct sw_service, 68);
+SW_ASSERT_SIZE(struct sw_service, 64);
 
 /*
- * Value of sw_ports[generation]: the service of each destination port (host
+ * sw_memory.ports[generation]: the service of each destination port (host
  * byte order index), 0 for none. SW_PORT_BY_ADDRESS: look in sw_addresses.
  */
 #define SW_PORT_BY_ADDRESS 0xffff
@@ -110,19 +110,37 @@ SW_ASSERT_SIZE(struct sw_address_key, 20);
 /*
  * Two keys. Cookies of epoch `since` and later are made and checked with
  * key[current], those of earlier epochs with the other one. To rotate: write
- * the other key, then since = next epoch and current in one 64-bit store.
+ * the other key, then since = next epoch and current in one 64-bit store, then
+ * increment version (never 0), which makes the programs derive anew.
  */
 struct sw_keyring {
 	__u64 key[2][2]; /* SipHash keys: 128 bits each */
 	__u32 since;	 /* epoch */
 	__u32 current;	 /* 0 or 1 */
+	__u32 version;
+	__u32 pad0;
 };
-SW_ASSERT_SIZE(struct sw_keyring, 40);
+SW_ASSERT_SIZE(struct sw_keyring, 48);
 
-/* A token bucket: `rate` tokens a tick (24.8 fixed point), at most `burst` (24.8). 0, 0: no limit. */
+/* The keys of one epoch's cookies, derived from the keyring (docs/cookies.md). */
+#define SW_NH_WORDS 10
+struct sw_epoch_key {
+	__u32 epoch;
+	__u32 version; /* of the keyring it was derived from; 0: none */
+	__u64 siphash[SW_FAMILIES][2];
+	__u32 nh[SW_NH_WORDS];
+};
+SW_ASSERT_SIZE(struct sw_epoch_key, 80);
+
+/*
+ * A rate limit as the generic cell rate algorithm (ITU-T I.371) has it, in units
+ * of 1/65536 tick: one packet every `interval`, early by at most `tolerance`.
+ * tolerance 0: no limit.
+ */
+#define SW_TICK_SHIFT 16
 struct sw_rate_limit {
-	__u32 rate;
-	__u32 burst;
+	__u32 interval;
+	__u32 tolerance;
 };
 
 #define SW_FLAG_GATEWAY 0x01 /* connections of others: learn from conntrack, not from sockets */
@@ -131,7 +149,7 @@ struct sw_rate_limit {
 
 #define SW_USER_MADE_CLSACT 0x01 /* the interface had no clsact before: unload removes it */
 
-/* Value of sw_config, one element. */
+/* sw_memory.config: what holds for the whole interface. */
 struct sw_config {
 	__u32 abi;	  /* SW_ABI_VERSION; 0: no policy, pass everything */
 	__u32 generation; /* 0 or 1, of ports, services and addresses */
@@ -142,8 +160,8 @@ struct sw_config {
 	__u8 fragment;	 /* enum sw_action, where no port could be read */
 	__u8 malformed;	 /* enum sw_action, likewise */
 	__u8 epoch_shift; /* epoch = ticks >> epoch_shift, about a minute */
-	__u8 stamp[2];	 /* filter generations that count as "may be known" */
-	__u8 stamp_new;	 /* generation that new connections are stamped with */
+	__u8 stamp;	  /* 0 or 1: generation of the filter that new connections are put into */
+	__u8 pad0[2];
 
 	__u32 window_shift;	/* arming window = 1 << window_shift ticks, about 1/8 s */
 	__u32 grace_ticks;	/* how long a validated ACK may be on its way to its socket */
@@ -157,7 +175,6 @@ struct sw_config {
 	__u64 hash_key[8];	     /* odd random numbers for the filter, buckets and gates */
 	struct sw_keyring keyring;
 	__u64 user;		     /* SW_USER_*: notes of user space to its next process */
-	__u64 reserved;
 };
 SW_ASSERT_SIZE(struct sw_config, 192);
 
@@ -178,9 +195,9 @@ struct sw_prefix6 {
 };
 
 /*
- * Value of sw_gate, one element: a bit says that the sets may hold the source.
- * exact: index by sw_gate_exact(); prefix: by the first 16 bits of an IPv4
- * address, the 16 bits that sw_gate_prefix6() makes of an IPv6 /32. A prefix
+ * sw_memory.gate: a bit says that the sets may hold the source.
+ * exact: index by hash_gate_exact(); prefix: by hash_gate_prefix() (both in
+ * xdp/hash.h), made of the first 16 bits of an IPv4 and 32 of an IPv6 address. A prefix
  * that covers several indices sets them all.
  */
 #define SW_GATE_BITS 16

@@ -68,7 +68,9 @@
 	X(TC_REFUSED,        tc_refused,        TC,     "the kernel refused the request socket") \
 	X(TC_NO_LISTENER,    tc_no_listener,    TC,     "the listener went away before the ACK came") \
 	X(TC_ACCEPT_FULL,    tc_accept_full,    TC,     "accept queue full: dropped, the client retransmits") \
-	X(TC_MARKED,         tc_marked,         TC,     "skb mark written")
+	X(TC_MARKED,         tc_marked,         TC,     "skb mark written") \
+	/* added later */ \
+	X(NO_LISTENER,       no_listener,       PASS,   "segment to a port where nothing listens, or that is redirected")
 /* clang-format on */
 
 enum sw_reason {

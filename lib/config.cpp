@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <utility>
+
+#include "lib/config_reader.h"
+#include "lib/toml_guard.h"
+
+namespace synward {
+namespace {
+
+using namespace std::chrono_literals;
+using Fields = std::vector<ConfigReader::Field>;
+
+// Two generations of addresses share the map.
+constexpr std::size_t most_addresses = 2048;
+constexpr std::size_t most_services = SW_SERVICES - 1;
+// The kernel refuses longer ones (IFNAMSIZ).
+constexpr std::size_t longest_interface = 15;
+// sun_path with its NUL.
+constexpr std::size_t longest_socket = 107;
+
+class Parser {
+  public:
+    explicit Parser(std::string_view name) : read_(name) {}
+
+    Result<Config> parse(const toml::table& root) {
+        // [defaults] first, wherever it stands: services start from it.
+        if (const auto* node = root.get("defaults"))
+            if (const auto* table = subtable(*node, "defaults")) defaults(*table);
+        read_.table(root, "",
+                    {{"daemon", [&](const toml::node& n) { with(n, "daemon", &Parser::daemon); }},
+                     {"defaults", [](const toml::node&) {}},
+                     {"limits", [&](const toml::node& n) { with(n, "limits", &Parser::limits); }},
+                     {"sources", [&](const toml::node& n) { with(n, "sources", &Parser::sources); }},
+                     {"service", [&](const toml::node& n) { services(n); }}});
+        if (!read_.ok()) return fail(ErrorCode::config, read_.text());
+        return std::move(config_);
+    }
+
+  private:
+    const toml::table* subtable(const toml::node& node, std::string_view name) {
+        if (const auto* table = node.as_table()) return table;
+        read_.mistake(node, name, fmt::format("this is a section; write [{}]", name));
+        return nullptr;
+    }
+
+    void with(const toml::node& node, std::string_view name, void (Parser::*reader)(const toml::table&)) {
+        if (const auto* table = subtable(node, name)) (this->*reader)(*table);
+    }
+
+    void daemon(const toml::table& table) {
+        DaemonConfig& d = config_.daemon;
+        read_.table(
+            table, "daemon",
+            {{"interfaces", [&](const toml::node& n) { interfaces(n); }},
+             {"log_level",
+              [&](const toml::node& n) {
+                  static const ConfigReader::Words levels{"trace", "debug", "info", "warn", "error"};
+                  if (const auto i = read_.choice(n, "daemon.log_level", levels)) d.log_level = levels[*i];
+              }},
+             {"control", [&](const toml::node& n) { control(n); }},
+             {"object", [&](const toml::node& n) { take(d.object, read_.string(n, "daemon.object")); }},
+             {"key_rotation",
+              [&](const toml::node& n) {
+                  // Below five minutes the key to be replaced may still have cookies out.
+                  take(d.key_rotation, read_.duration(n, "daemon.key_rotation", 5min, 720h));
+              }},
+             {"learn_interval",
+              [&](const toml::node& n) {
+                  take(d.learn_interval, read_.duration(n, "daemon.learn_interval", 1s, 24h));
+              }},
+             {"generic", [&](const toml::node& n) { take(d.generic, read_.boolean(n, "daemon.generic")); }},
+             {"gateway", [&](const toml::node& n) { d.gateway = read_.boolean(n, "daemon.gateway"); }}});
+    }
+
+    void interfaces(const toml::node& node) {
+        read_.each(node, "daemon.interfaces", [&](const toml::node& element) {
+            const auto name = read_.string(element, "daemon.interfaces");
+            if (!name) return;
+            const bool fits = !name->empty() && name->size() <= longest_interface && *name != "." &&
+                              *name != ".." && name->find_first_of("/: \t\n") == std::string::npos &&
+                              name->find('\0') == std::string::npos;
+            auto& list = config_.daemon.interfaces;
+            if (!fits)
+                read_.mistake(
+                    element, "daemon.interfaces",
+                    fmt::format("no interface can have this name; 1 to {} characters without slash, "
+                                "colon and space are allowed",
+                                longest_interface));
+            else if (std::find(list.begin(), list.end(), *name) != list.end())
+                read_.mistake(element, "daemon.interfaces", fmt::format("'{}' is listed twice", *name));
+            else
+                list.push_back(*name);
+        });
+    }
+
+    void control(const toml::node& node) {
+        const auto path = read_.string(node, "daemon.control");
+        if (!path) return;
+        if ((*path)[0] != '/' || path->size() > longest_socket || path->find('\0') != std::string::npos)
+            read_.mistake(node, "daemon.control",
+                          fmt::format("the path of a socket is absolute and has at most {} characters",
+                                      longest_socket));
+        else
+            config_.daemon.control = *path;
+    }
+
+    void limits(const toml::table& table) {
+        LimitsConfig& l = config_.limits;
+        auto number = [&](std::uint32_t& target, const char* key, std::int64_t least, std::int64_t most) {
+            return [this, &target, key, least, most](const toml::node& n) {
+                take(target, read_.integer(n, key, least, most));
+            };
+        };
+        read_.table(table, "limits",
+                    {{"reply_rate", number(l.reply_rate, "limits.reply_rate", 0, UINT32_MAX)},
+                     {"prefix_rate", number(l.prefix_rate, "limits.prefix_rate", 0, UINT32_MAX)},
+                     {"flows", number(l.flows, "limits.flows", 1024, 1 << 24)}});
+    }
+
+    void sources(const toml::table& table) {
+        auto list = [&](std::vector<Prefix>& target, const char* key) {
+            return [this, &target, key](const toml::node& node) {
+                read_.each(
+                    node, key, [&](const toml::node& element) { source(element, key, target); }, true);
+            };
+        };
+        read_.table(table, "sources",
+                    {{"deny", list(config_.sources.deny, "sources.deny")},
+                     {"allow", list(config_.sources.allow, "sources.allow")}});
+    }
+
+    void source(const toml::node& node, const char* key, std::vector<Prefix>& target) {
+        const auto text = read_.string(node, key);
+        if (!text) return;
+        bool host_bits = false;
+        const auto prefix = Prefix::parse(*text, &host_bits);
+        if (!prefix) {
+            read_.mistake(node, key,
+                          host_bits
+                              ? fmt::format("'{}' has bits set behind its length; set them to zero", *text)
+                              : "no address and no prefix; \"192.0.2.1\", \"192.0.2.0/24\" and "
+                                "\"2001:db8::/32\" are");
+            return;
+        }
+        const auto [other, fresh] = seen_sources_.try_emplace(*prefix, key);
+        if (fresh)
+            target.push_back(*prefix);
+        else
+            read_.mistake(node, key, fmt::format("'{}' is already in {}", *text, other->second));
+    }
+
+    // The keys that [defaults] and [[service]] share.
+    Fields settings(Settings& s, const std::string& path) {
+        auto action = [this, path](sw_action& target, const char* key) {
+            return [this, &target, key, path](const toml::node& n) {
+                static const ConfigReader::Words words{"pass", "drop", "escalate"};
+                if (const auto i = read_.choice(n, path + key, words)) target = static_cast<sw_action>(*i);
+            };
+        };
+        auto flag = [this, path](std::optional<bool>& target, const char* key) {
+            return [this, &target, key, path](const toml::node& n) { target = read_.boolean(n, path + key); };
+        };
+        return {
+            {"mode",
+             [this, &s, path](const toml::node& n) {
+                 static const ConfigReader::Words words{"off", "monitor", "auto", "cookie"};
+                 if (const auto i = read_.choice(n, path + "mode", words)) s.mode = static_cast<sw_mode>(*i);
+             }},
+            {"delivery",
+             [this, &s, path](const toml::node& n) {
+                 static const ConfigReader::Words words{"auto", "reqsk", "kernel", "synproxy"};
+                 if (const auto i = read_.choice(n, path + "delivery", words))
+                     s.delivery = static_cast<sw_delivery>(*i);
+             }},
+            {"stray", action(s.stray, "stray")},
+            {"fragment", action(s.fragment, "fragment")},
+            {"malformed", action(s.malformed, "malformed")},
+            {"arm_rate",
+             [this, &s, path](const toml::node& n) {
+                 take(s.arm_rate, read_.integer(n, path + "arm_rate", 1, 100'000'000));
+             }},
+            {"disarm_rate",
+             [this, &s, path](const toml::node& n) {
+                 take(s.disarm_rate, read_.integer(n, path + "disarm_rate", 1, 100'000'000));
+             }},
+            {"hold",
+             [this, &s, path](const toml::node& n) {
+                 take(s.hold, read_.duration(n, path + "hold", 100ms, 24h));
+             }},
+            {"mss", [this, &s,
+                     path](const toml::node& n) { take(s.mss, read_.integer(n, path + "mss", 256, 65495)); }},
+            {"wscale",
+             [this, &s, path](const toml::node& n) {
+                 take(s.wscale, read_.integer(n, path + "wscale", 0, 14));
+             }},
+            {"sack", flag(s.sack, "sack")},
+            {"timestamps", flag(s.timestamps, "timestamps")},
+            {"ecn", flag(s.ecn, "ecn")},
+        };
+    }
+
+    void check_rates(const toml::table& table, const Settings& s, const std::string& path) {
+        if (!s.disarm_rate || *s.disarm_rate <= s.arm_rate) return;
+        const toml::node* node = table.get("disarm_rate") ? table.get("disarm_rate") : table.get("arm_rate");
+        if (node)
+            read_.mistake(*node, path + "disarm_rate",
+                          fmt::format("{} is above arm_rate ({}); at most that is allowed", *s.disarm_rate,
+                                      s.arm_rate));
+    }
+
+    void defaults(const toml::table& table) {
+        read_.table(table, "defaults", settings(config_.defaults, "defaults."));
+        check_rates(table, config_.defaults, "defaults.");
+    }
+
+    void services(const toml::node& node) {
+        const auto* list = node.as_array();
+        if (!list || !list->is_array_of_tables()) {
+            read_.mistake(node, "service", "services are sections with two brackets; write [[service]]");
+            return;
+        }
+        if (list->size() > most_services)
+            read_.mistake(node, "service",
+                          fmt::format("{} services; at most {} are allowed", list->size(), most_services));
+        for (const toml::node& element : *list) service(*element.as_table());
+    }
+
+    void service(const toml::table& table) {
+        ServiceConfig service;
+        service.settings = config_.defaults;
+        const auto* name = table.get_as<std::string>("name");
+        const std::string path = name ? fmt::format("service.{}.", printable(name->get()))
+                                      : fmt::format("service.{}.", config_.services.size() + 1);
+        Fields fields = settings(service.settings, path);
+        fields.push_back({"name", [&](const toml::node& n) { service_name(n, path, service); }});
+        fields.push_back({"port", [&](const toml::node& n) { service_ports(n, path, service); }});
+        fields.push_back({"address", [&](const toml::node& n) { service_addresses(n, path, service); }});
+        read_.table(table, path.substr(0, path.size() - 1), fields);
+
+        if (!table.contains("name"))
+            read_.mistake(table, path + "name", "is missing; every service needs a name of its own");
+        if (!table.contains("port"))
+            read_.mistake(table, path + "port", "is missing; give a port from 1 to 65535 or a list of them");
+        check_rates(table, service.settings, path);
+        claim(table, path, service);
+        config_.services.push_back(std::move(service));
+    }
+
+    // For messages; names that are refused may hold anything.
+    static std::string printable(const std::string& name) {
+        std::string result;
+        for (const char c : name.substr(0, SW_NAME_LENGTH))
+            result += static_cast<unsigned char>(c) > 0x20 && c != 0x7f ? c : '?';
+        return result;
+    }
+
+    void service_name(const toml::node& node, const std::string& path, ServiceConfig& service) {
+        const auto name = read_.string(node, path + "name");
+        if (!name) return;
+        const bool plain = std::all_of(name->begin(), name->end(), [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                   c == '_' || c == '.';
+        });
+        if (name->empty() || name->size() >= SW_NAME_LENGTH || !plain) {
+            read_.mistake(node, path + "name",
+                          fmt::format("no fit name; 1 to {} letters, digits, '-', '_' and '.' are allowed",
+                                      SW_NAME_LENGTH - 1));
+            return;
+        }
+        const auto [other, fresh] = seen_names_.try_emplace(*name, node.source().begin.line);
+        if (!fresh)
+            read_.mistake(node, path + "name",
+                          fmt::format("the service in line {} has this name too; every service needs its own",
+                                      other->second));
+        service.name = *name;
+    }
+
+    void service_ports(const toml::node& node, const std::string& path, ServiceConfig& service) {
+        read_.each(node, path + "port", [&](const toml::node& element) {
+            const auto port = read_.integer(element, path + "port", 1, 65535);
+            if (!port) return;
+            if (std::find(service.ports.begin(), service.ports.end(), *port) != service.ports.end())
+                read_.mistake(element, path + "port", fmt::format("{} is listed twice", *port));
+            else
+                service.ports.push_back(static_cast<std::uint16_t>(*port));
+        });
+    }
+
+    void service_addresses(const toml::node& node, const std::string& path, ServiceConfig& service) {
+        read_.each(node, path + "address", [&](const toml::node& element) {
+            const auto text = read_.string(element, path + "address");
+            if (!text) return;
+            const auto address = Address::parse(*text);
+            if (!address || *address == Address{} || *address == Address{.family = SW_IPV6})
+                read_.mistake(element, path + "address",
+                              "no address of an interface; one like \"192.0.2.1\" or \"2001:db8::1\" is "
+                              "allowed, and for every address leave the key out");
+            else if (std::find(service.addresses.begin(), service.addresses.end(), *address) !=
+                     service.addresses.end())
+                read_.mistake(element, path + "address",
+                              fmt::format("{} is listed twice", address->to_string()));
+            else
+                service.addresses.push_back(*address);
+        });
+    }
+
+    // Every address and port belongs to one service. A port is either protected
+    // on every address or on named ones: the program looks in one place only.
+    void claim(const toml::table& table, const std::string& path, const ServiceConfig& service) {
+        const toml::node* node = table.get("port");
+        if (!node) return;
+        // A list of addresses that were all refused is no "every address".
+        const bool everywhere = !table.contains("address");
+        for (const std::uint16_t port : service.ports) {
+            auto& taken = claims_[port];
+            if (everywhere) {
+                if (!taken.empty())
+                    read_.mistake(*node, path + "port",
+                                  fmt::format("{} is already protected by service '{}'; give both services "
+                                              "addresses or different ports",
+                                              port, taken.begin()->second));
+                taken.try_emplace(Address{}, service.name);
+                continue;
+            }
+            for (const Address& address : service.addresses) {
+                const auto other = taken.contains(Address{}) ? taken.find(Address{}) : taken.find(address);
+                if (other != taken.end()) {
+                    read_.mistake(*node, path + "port",
+                                  fmt::format("{} port {} is already protected by service '{}'; give both "
+                                              "services addresses or different ports",
+                                              address.to_string(), port, other->second));
+                    continue;
+                }
+                taken.try_emplace(address, service.name);
+                if (++address_count_ == most_addresses + 1)
+                    read_.mistake(*node, path + "address",
+                                  fmt::format("more than {} pairs of address and port in all services",
+                                              most_addresses));
+            }
+        }
+    }
+
+    template <typename Target, typename Value>
+    static void take(Target& target, const std::optional<Value>& value) {
+        if (!value) return;
+        if constexpr (requires { target.value(); })
+            target = static_cast<typename Target::value_type>(*value);
+        else
+            target = static_cast<Target>(*value);
+    }
+
+    ConfigReader read_;
+    Config config_;
+    std::map<std::string, toml::source_index> seen_names_;
+    std::map<Prefix, std::string> seen_sources_;
+    std::map<std::uint16_t, std::map<Address, std::string>> claims_;  // Address{}: every address
+    std::size_t address_count_ = 0;
+};
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view text, std::string_view name) {
+    if (const auto flaw = toml_flaw(text))
+        return fail(ErrorCode::config, fmt::format("{}:{}:{}: not TOML: {}", name, flaw->where.line,
+                                                   flaw->where.column, flaw->what));
+    const toml::parse_result parsed = toml::parse(text);
+    if (!parsed) {
+        const auto& at = parsed.error().source().begin;
+        return fail(ErrorCode::config, fmt::format("{}:{}:{}: not TOML: {}", name, at.line, at.column,
+                                                   parsed.error().description()));
+    }
+    return Parser(name).parse(parsed.table());
+}
+
+Result<Config> load_config(const std::string& path) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored))
+        return fail(ErrorCode::missing, fmt::format("the config file {} is a directory; name a file", path));
+    errno = 0;
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return fail_errno(errno ? errno : EIO, fmt::format("cannot read the config file {}", path));
+    std::ostringstream text;
+    text << file.rdbuf();
+    return parse_config(text.str(), path);
+}
+
+}  // namespace synward

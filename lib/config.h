@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The config file (TOML). Its names are documented in docs/config.md and in
+// synward.toml(5); the defaults here are the defaults there.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/abi/policy.h"
+#include "lib/address.h"
+#include "lib/result.h"
+
+namespace synward {
+
+inline constexpr std::string_view default_control_path = "/run/synward/control.sock";
+inline constexpr std::uint32_t default_flows = 65536;  // SW_FLOWS
+
+// What [defaults] and every [[service]] may say.
+struct Settings {
+    sw_mode mode = SW_MODE_AUTO;
+    sw_delivery delivery = SW_DELIVERY_AUTO;
+    sw_action stray = SW_ACTION_DROP;
+    sw_action fragment = SW_ACTION_PASS;
+    sw_action malformed = SW_ACTION_DROP;
+    std::uint32_t arm_rate = 2000;             // SYNs a second that arm the service
+    std::optional<std::uint32_t> disarm_rate;  // below it the hold time runs; half of arm_rate
+    std::chrono::milliseconds hold{10'000};    // armed at least this long
+    // What the SYN-ACK announces; what is not given mirrors the host.
+    std::optional<std::uint16_t> mss;    // at most this; never more than the MTU allows
+    std::optional<std::uint8_t> wscale;  // shift count, 0 to 14
+    std::optional<bool> sack;
+    std::optional<bool> timestamps;
+    std::optional<bool> ecn;
+
+    [[nodiscard]] std::uint32_t disarm() const { return disarm_rate.value_or(arm_rate / 2); }
+};
+
+struct ServiceConfig {
+    std::string name;  // 1 to SW_NAME_LENGTH - 1 characters
+    std::vector<std::uint16_t> ports;
+    std::vector<Address> addresses;  // empty: every address
+    Settings settings;               // defaults and own, merged
+};
+
+struct DaemonConfig {
+    std::vector<std::string> interfaces;
+    std::string log_level = "info";  // trace, debug, info, warn, error
+    std::string control{default_control_path};
+    std::string object;  // path of synward.bpf.o; empty: searched, see lib/object.h
+    std::chrono::milliseconds key_rotation{3'600'000};
+    std::chrono::milliseconds learn_interval{60'000};  // between two walks over the sockets
+    bool generic = false;                              // attach in generic mode without trying the driver's
+    std::optional<bool> gateway;  // connections are forwarded; by default where a service says synproxy
+};
+
+struct LimitsConfig {
+    std::uint32_t reply_rate = 0;         // SYN-ACKs a second of the interface; 0: no limit
+    std::uint32_t prefix_rate = 20'000;   // SYN-ACKs a second to one source prefix (/24, /48); 0: no limit
+    std::uint32_t flows = default_flows;  // entries of each flow table (IPv4, IPv6)
+};
+
+struct SourcesConfig {
+    std::vector<Prefix> deny;
+    std::vector<Prefix> allow;
+};
+
+struct Config {
+    DaemonConfig daemon;
+    Settings defaults;
+    LimitsConfig limits;
+    SourcesConfig sources;
+    std::vector<ServiceConfig> services;
+};
+
+// Parses and checks. `name` is what messages call the file. The error (code
+// `config`) has one line for every mistake: "FILE:LINE:COLUMN: KEY: what is
+// wrong; what is allowed". Pure: reads nothing but `text`.
+[[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name);
+
+// Reads the file, then parse_config(). An unreadable file is code `missing` or `privilege`.
+[[nodiscard]] Result<Config> load_config(const std::string& path);
+
+// "250ms", "10s", "5m", "1h", "1d"; nothing for anything else or what overflows.
+[[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+// The shortest form that parse_duration() reads back.
+[[nodiscard]] std::string duration_text(std::chrono::milliseconds value);
+
+// The word of `words` that looks like `word`, or an empty view: for "did you mean".
+[[nodiscard]] std::string_view closest(std::string_view word, const std::vector<std::string_view>& words);
+
+}  // namespace synward

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/instance.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <fstream>
+#include <optional>
+
+#include "lib/keys.h"
+#include "lib/live_policy.h"
+#include "lib/loader.h"
+#include "lib/maps.h"
+#include "lib/object.h"
+#include "lib/tc_filter.h"
+#include "lib/ticks.h"
+#include "lib/xdp_hook.h"
+
+namespace synward {
+
+struct Instance::Impl {
+    Interface interface;
+    Attachment attachment;
+    HookedProgram hooked;
+    std::shared_ptr<const MapSet> maps;
+    LivePolicy policy;
+    std::optional<TickClock> clock;        // made on first use
+    std::optional<LoadedProgram> learner;  // likewise
+
+    Result<std::uint64_t> now() {
+        if (!clock) {
+            auto made = TickClock::create();
+            if (!made) return tl::unexpected(made.error());
+            clock.emplace(std::move(*made));
+        }
+        return clock->now();
+    }
+
+    Result<std::uint32_t> epoch(unsigned shift) {
+        const auto ticks = now();
+        if (!ticks) return tl::unexpected(ticks.error());
+        return static_cast<std::uint32_t>(*ticks >> shift);
+    }
+};
+
+namespace {
+
+template <typename T>
+T load(T& word) {
+    return std::atomic_ref<T>(word).load(std::memory_order_acquire);
+}
+
+Result<std::shared_ptr<const MapSet>> checked_maps(const HookedProgram& hooked) {
+    auto maps = MapSet::of_program(hooked.program.get());
+    if (!maps) return tl::unexpected(maps.error());
+    return std::make_shared<const MapSet>(std::move(*maps));
+}
+
+tl::unexpected<Error> no_service(const CompiledPolicy& policy, std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const sw_service& s : policy.services)
+        if (s.name[0]) names.emplace_back(s.name);
+    return fail(ErrorCode::missing,
+                names.empty()
+                    ? fmt::format("there is no service '{}', and no other", name)
+                    : fmt::format("there is no service '{}'; there are {}", name, fmt::join(names, ", ")));
+}
+
+// Reading a BPF iterator to its end is what makes it walk.
+Result<void> run_iterator(const LoadedProgram& program) {
+    bpf_link* link = bpf_program__attach_iter(program.program(), nullptr);
+    if (!link) return fail_errno(errno, "cannot attach the program that walks over the sockets");
+    const Descriptor iterator(bpf_iter_create(bpf_link__fd(link)));
+    const int error = errno;
+    bpf_link__destroy(link);
+    if (!iterator) return fail_errno(error, "cannot start the walk over the sockets");
+    char buffer[4096];
+    for (;;) {
+        const ssize_t got = read(iterator.get(), buffer, sizeof buffer);
+        if (got == 0) return {};
+        if (got < 0 && errno != EINTR && errno != EAGAIN)
+            return fail_errno(errno, "the walk over the sockets was cut short");
+    }
+}
+
+std::uint64_t memlock_of(int fd) {
+    std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd));
+    std::string key;
+    for (std::uint64_t value = 0; info >> key;) {
+        if (key == "memlock:" && info >> value) return value;
+        info.ignore(4096, '\n');
+    }
+    return 0;
+}
+
+}  // namespace
+
+std::string_view attach_mode_name(AttachMode mode) {
+    switch (mode) {
+        case AttachMode::native:
+            return "native";
+        case AttachMode::generic:
+            return "generic";
+        case AttachMode::offload:
+            return "offload";
+        case AttachMode::dispatcher:
+            return "dispatcher";
+    }
+    return "unknown";
+}
+
+Instance::Instance(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Instance::Instance(Instance&&) noexcept = default;
+Instance& Instance::operator=(Instance&&) noexcept = default;
+Instance::~Instance() = default;
+
+const Interface& Instance::interface() const {
+    return impl_->interface;
+}
+const Attachment& Instance::attachment() const {
+    return impl_->attachment;
+}
+sw_config Instance::config() const {
+    return impl_->policy.config();
+}
+int Instance::map_fd(std::string_view name) const {
+    return impl_->maps->fd(name);
+}
+int Instance::program_fd() const {
+    return impl_->hooked.program.get();
+}
+
+Result<Instance> Instance::find(const Interface& interface) {
+    auto hooked = query_xdp(interface);
+    if (!hooked) return tl::unexpected(hooked.error());
+    if (!*hooked)
+        return fail(ErrorCode::missing,
+                    fmt::format("synward is not on {}; put it there with `synward load {}`", interface.name,
+                                interface.name));
+    auto maps = checked_maps(**hooked);
+    if (!maps) return tl::unexpected(maps.error());
+    auto policy = LivePolicy::create(*maps);
+    if (!policy) return tl::unexpected(policy.error());
+    if (const std::uint32_t abi = policy->config().abi; abi && abi != SW_ABI_VERSION)
+        return fail(
+            ErrorCode::mismatch,
+            fmt::format("synward on {} has ABI version {}, this is version {}; unload it with the version "
+                        "that loaded it, or with `ip link set dev {} xdp off`",
+                        interface.name, abi, SW_ABI_VERSION, interface.name));
+    Attachment attachment{.program_id = (*hooked)->id, .mode = (*hooked)->mode, .adopted = true};
+    const auto tc = tc_attached(interface);
+    if (!tc) return tl::unexpected(tc.error());
+    attachment.tc = *tc;
+    auto impl = std::unique_ptr<Impl>(new Impl{interface, attachment, std::move(**hooked), *maps,
+                                               std::move(*policy), std::nullopt, std::nullopt});
+    return Instance(std::move(impl));
+}
+
+Result<Instance> Instance::open(const Interface& interface, const LoadOptions& options) {
+    const auto object = find_object(options.object);
+    auto found = find(interface);
+    if (found) {
+        // What is attached goes on; only a new tc program needs the object.
+        if (!object && found->attachment().tc) return found;
+    } else if (found.error().code != ErrorCode::missing) {
+        return found;
+    }
+    if (!object) return tl::unexpected(object.error());
+    if (!found) {
+        auto loaded = LoadedProgram::with_own_maps(*object, SW_PROGRAM_XDP, options.flows);
+        if (!loaded) return tl::unexpected(loaded.error());
+        std::string generic_why;
+        const auto mode = attach_xdp(interface, loaded->fd(), options.generic, generic_why);
+        if (!mode) return tl::unexpected(mode.error());
+        found = find(interface);
+        if (!found) {
+            (void)unload(interface);
+            return found;
+        }
+        found->impl_->attachment.adopted = false;
+        found->impl_->attachment.generic_why = generic_why;
+    }
+    if (auto done = found->attach_companion(*object); !done) {
+        // Half of synward is worse than none: a validated ACK would find no socket.
+        if (!found->attachment().adopted) (void)unload(interface);
+        return tl::unexpected(done.error());
+    }
+    return found;
+}
+
+Result<void> Instance::attach_companion(const std::string& object) {
+    auto companion = LoadedProgram::with_maps(object, SW_PROGRAM_TC, *impl_->maps);
+    if (!companion) return tl::unexpected(companion.error());
+    const auto made = attach_tc(impl_->interface, companion->fd());
+    if (!made) return tl::unexpected(made.error());
+    if (*made) impl_->policy.note_clsact(true);
+    impl_->attachment.tc = true;
+    return {};
+}
+
+Result<void> Instance::unload(const Interface& interface) {
+    auto hooked = query_xdp(interface);
+    // Of a foreign program, or one of another version, our tc filter can still go.
+    const bool ours = hooked && *hooked;
+    bool clsact = false;
+    if (ours) {
+        if (const auto maps = checked_maps(**hooked))
+            if (const auto policy = LivePolicy::create(*maps))
+                clsact = policy->config().user & SW_USER_MADE_CLSACT;
+        // XDP first: ACKs that it has let through still find their request socket.
+        if (auto done = detach_xdp(interface, **hooked); !done) return done;
+    }
+    const auto tc = detach_tc(interface, clsact);
+    if (!tc) return tl::unexpected(tc.error());
+    if (ours || *tc) return {};
+    if (!hooked) return tl::unexpected(hooked.error());
+    return fail(ErrorCode::missing,
+                fmt::format("synward is not on {}; there is nothing to unload", interface.name));
+}
+
+bool Instance::alive() const {
+    const auto hooked = query_xdp(impl_->interface);
+    return hooked && *hooked && (*hooked)->id == impl_->attachment.program_id;
+}
+
+Result<void> Instance::apply(const CompiledPolicy& policy) {
+    const sw_config live = config();
+    std::uint32_t epoch = 0;
+    if (!live.abi) {
+        const auto present = impl_->epoch(policy.config.epoch_shift);
+        if (!present) return tl::unexpected(present.error());
+        epoch = *present;
+    }
+    return impl_->policy.write(policy, epoch);
+}
+
+Result<CompiledPolicy> Instance::read_policy() const {
+    return impl_->policy.read();
+}
+
+Result<void> Instance::set_mode(std::string_view service, sw_mode mode) {
+    const auto policy = impl_->policy.read();
+    if (!policy) return tl::unexpected(policy.error());
+    const unsigned index = policy->find(service);
+    if (!index) return no_service(*policy, service);
+    return impl_->policy.set_mode(index, mode);
+}
+
+Result<bool> Instance::rotate_keys() {
+    const sw_config live = config();
+    if (!live.abi)
+        return fail(ErrorCode::missing,
+                    fmt::format("{} has no policy and so no keys to rotate", impl_->interface.name));
+    const auto epoch = impl_->epoch(live.epoch_shift);
+    if (!epoch) return tl::unexpected(epoch.error());
+    const auto plan = plan_rotation(live.keyring, *epoch);
+    if (!plan) return false;
+    impl_->policy.store_rotation(plan->slot, plan->key, plan->since, plan->current);
+    return true;
+}
+
+// The filter's protocol. Two generations count: the one that the previous walk
+// began and the one that this walk begins. So a connection put in just before the
+// walk, whose socket came just after it, is still covered, and a bit dies with the
+// second walk that no longer finds its socket.
+Result<unsigned> Instance::learn(const std::string& object) {
+    const sw_config live = config();
+    // A gateway's connections are not sockets: no walk can complete its filter.
+    if (!live.abi || live.flags & SW_FLAG_GATEWAY) return 0;
+    if (!impl_->learner) {
+        auto path = find_object(object);
+        if (!path) return tl::unexpected(path.error());
+        auto loaded = LoadedProgram::with_maps(*path, SW_PROGRAM_LEARN, *impl_->maps);
+        if (!loaded) return tl::unexpected(loaded.error());
+        impl_->learner.emplace(std::move(*loaded));
+    }
+    std::array<std::uint32_t, SW_SERVICES> armings{};
+    for (unsigned i = 1; i < SW_SERVICES; i++) armings[i] = load(impl_->policy.state(i)->armings);
+
+    impl_->policy.renew_filter();
+    if (auto done = run_iterator(*impl_->learner); !done) return tl::unexpected(done.error());
+
+    unsigned gained = 0;
+    for (unsigned i = 1; i < SW_SERVICES; i++) {
+        sw_state& state = *impl_->policy.state(i);
+        if (load(state.trusted) == armings[i]) continue;
+        std::atomic_ref(state.trusted).store(armings[i], std::memory_order_release);
+        gained++;
+    }
+    return gained;
+}
+
+Result<Stats> Instance::stats() const {
+    const auto policy = impl_->policy.read();
+    if (!policy) return tl::unexpected(policy.error());
+    std::vector<sw_stats> cpus(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    Stats stats;
+    for (std::uint32_t i = 0; i < SW_SERVICES; i++) {
+        if (i && !policy->services[i].name[0]) continue;
+        if (const int error = bpf_map_lookup_elem(impl_->maps->fd("sw_stats"), &i, cpus.data()))
+            return fail_errno(-error, "cannot read the map sw_stats");
+        ServiceStats service{.index = i, .name = policy->services[i].name};
+        for (const sw_stats& cpu : cpus)
+            for (unsigned reason = 0; reason < SW_REASON_COUNT; reason++)
+                service.packets[reason] += cpu.packets[reason];
+        stats.services.push_back(std::move(service));
+    }
+    return stats;
+}
+
+Result<std::vector<ServiceState>> Instance::states() const {
+    const auto policy = impl_->policy.read();
+    if (!policy) return tl::unexpected(policy.error());
+    const auto ticks = impl_->now();
+    if (!ticks) return tl::unexpected(ticks.error());
+    const sw_config& config = policy->config;
+    const auto tick = static_cast<std::uint32_t>(*ticks);
+    const std::uint32_t window = tick >> config.window_shift;
+    auto rate = [&](std::uint32_t syns) {
+        return static_cast<std::uint32_t>((std::uint64_t{syns} * config.hz) >> config.window_shift);
+    };
+    std::vector<ServiceState> states(SW_SERVICES);
+    for (unsigned i = 1; i < SW_SERVICES; i++) {
+        const sw_service& service = policy->services[i];
+        sw_state& live = *impl_->policy.state(i);
+        ServiceState& s = states[i];
+        s.index = i;
+        s.armings = load(live.armings);
+        s.trusted = load(live.trusted) == s.armings;
+        s.armed = service.mode == SW_MODE_COOKIE ||
+                  (load(live.armed) && tick - load(live.armed_at) < service.hold_ticks);
+        // A window that nobody closed for long means that nothing came.
+        const std::uint32_t counted = load(live.window);
+        if (counted == window)
+            s.syn_rate = rate(load(live.last_syns));
+        else if (counted + 1 == window)
+            s.syn_rate = rate(load(live.syns));
+        s.peak_rate = rate(load(live.peak_syns));
+    }
+    return states;
+}
+
+Result<std::uint64_t> Instance::count_flows() const {
+    constexpr std::uint32_t chunk = 16384;
+    std::vector<std::uint8_t> keys(chunk * sizeof(sw_flow6));
+    std::vector<sw_flow> values(chunk);
+    std::uint64_t flows = 0;
+    for (const char* name : {"sw_flows4", "sw_flows6"}) {
+        std::uint32_t position = 0;
+        LIBBPF_OPTS(bpf_map_batch_opts, options);
+        for (void* from = nullptr;; from = &position) {
+            std::uint32_t count = chunk;
+            const int error = bpf_map_lookup_batch(impl_->maps->fd(name), from, &position, keys.data(),
+                                                   values.data(), &count, &options);
+            if (error && error != -ENOENT)
+                return fail_errno(-error, fmt::format("cannot count the map {}", name));
+            flows += count;
+            if (error) break;
+        }
+    }
+    return flows;
+}
+
+Result<std::uint64_t> Instance::memory() const {
+    std::uint64_t bytes = 0;
+    for (const auto& [name, map] : impl_->maps->all()) bytes += memlock_of(map.fd.get());
+    return bytes;
+}
+
+}  // namespace synward

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// synward on one interface: its programs in the kernel and their maps.
+//
+// Nothing is pinned: the XDP attachment and the tc filter keep programs and maps
+// alive, so that the death of the process that made them changes nothing.
+// Another process finds them again: interface -> program -> maps by name.
+//
+// One process at a time should write (apply, set_mode, rotate_keys, learn,
+// arm, unload): while the daemon runs, that is the daemon. Reading is always safe.
+// Move-only; one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/abi/maps.h"
+#include "lib/interface.h"
+#include "lib/policy.h"
+#include "lib/result.h"
+#include "lib/stats.h"
+
+namespace synward {
+
+enum class AttachMode { native, generic, offload, dispatcher };
+[[nodiscard]] std::string_view attach_mode_name(AttachMode mode);
+
+struct LoadOptions {
+    std::string object;                   // empty: find_object()
+    std::uint32_t flows = default_flows;  // entries of each flow table
+    bool generic = false;                 // do not try the driver's own mode
+};
+
+// How the instance came to be and what is attached.
+struct Attachment {
+    std::uint32_t program_id = 0;
+    AttachMode mode = AttachMode::native;
+    bool adopted = false;     // was attached before this process came
+    bool tc = false;          // the tc filter is there
+    std::string generic_why;  // why not native, where generic was the fallback
+};
+
+class Instance {
+  public:
+    // Adopts what is attached; changes nothing. Code `missing`: nothing of ours is
+    // attached; `busy`: somebody else's program is (names it); `mismatch`: ours,
+    // of another ABI version.
+    [[nodiscard]] static Result<Instance> find(const Interface& interface);
+
+    // Adopts, or else loads the object and attaches it: native, else generic.
+    // Then loads and attaches the tc program, replacing an older one of ours.
+    // Somebody else's program is never replaced.
+    [[nodiscard]] static Result<Instance> open(const Interface& interface, const LoadOptions& options);
+
+    // Detaches XDP and tc; the maps go with the last user. clsact goes too if
+    // nothing else hangs on it. Code `missing` if nothing of ours was attached.
+    static Result<void> unload(const Interface& interface);
+
+    Instance(Instance&&) noexcept;
+    Instance& operator=(Instance&&) noexcept;
+    ~Instance();
+
+    [[nodiscard]] const Interface& interface() const;
+    [[nodiscard]] const Attachment& attachment() const;
+    // Still attached to the interface? False after somebody detached it.
+    [[nodiscard]] bool alive() const;
+
+    // Enforces a policy: writes the generation that is not in use, then flips.
+    // A packet sees the old policy or the new one. On an error the old one stays.
+    // The first one also makes the cookie keys; later ones keep them.
+    Result<void> apply(const CompiledPolicy& policy);
+
+    // The policy in force, from the maps. `config.abi` is 0 where there is none.
+    [[nodiscard]] Result<CompiledPolicy> read_policy() const;
+
+    // Changes the mode of one service at once. Code `missing` names those there are.
+    Result<void> set_mode(std::string_view service, sw_mode mode);
+
+    // A fresh cookie key from the next but one epoch on. Returns false, and
+    // changes nothing, when cookies of the key to be replaced may still be alive
+    // (two rotations within about three minutes).
+    Result<bool> rotate_keys();
+
+    // Walks over the sockets of the caller's network namespace, which must be
+    // the interface's, and makes the filter of known tuples complete. Call after
+    // arming, and now and then. Loads the walking program on first use; `object`
+    // as in LoadOptions. Returns how many services gained trust.
+    Result<unsigned> learn(const std::string& object = {});
+
+    [[nodiscard]] Result<Stats> stats() const;
+    // Indexed like CompiledPolicy::services.
+    [[nodiscard]] Result<std::vector<ServiceState>> states() const;
+    // The live config: stamps, keys, flags.
+    [[nodiscard]] sw_config config() const;
+
+    // Entries in the flow tables: walks them, so not for a hot path.
+    [[nodiscard]] Result<std::uint64_t> count_flows() const;
+    // Memory the maps may take at most, in bytes, as the kernel reports it.
+    [[nodiscard]] Result<std::uint64_t> memory() const;
+
+    // Descriptor of a map by its name in lib/abi/maps.h; owned by the instance, -1 if absent.
+    [[nodiscard]] int map_fd(std::string_view name) const;
+    // Descriptor of the XDP program, owned by the instance.
+    [[nodiscard]] int program_fd() const;
+
+  private:
+    struct Impl;
+    explicit Instance(std::unique_ptr<Impl> impl);
+    Result<void> attach_companion(const std::string& object);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace synward

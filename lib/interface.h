@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the kernel says of a network interface of the caller's network namespace.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lib/result.h"
+
+namespace synward {
+
+struct Interface {
+    std::string name;
+    unsigned index = 0;
+    unsigned mtu = 1500;
+    std::array<std::uint8_t, 6> mac{};  // zeros where the device has none
+    unsigned rx_queues = 1;
+    bool up = false;
+    std::vector<std::string> vlans;  // names of VLAN devices on top of it
+};
+
+// By rtnetlink. Code `missing` names the interfaces that do exist.
+[[nodiscard]] Result<Interface> find_interface(const std::string& name);
+
+// All interfaces but loopback, by index.
+[[nodiscard]] Result<std::vector<Interface>> list_interfaces();
+
+// State of one ethtool feature ("rx-vlan-hw-parse", "large-receive-offload" by
+// ioctl); false where the driver does not know it.
+[[nodiscard]] bool vlan_offload_on(const std::string& name);
+[[nodiscard]] bool lro_on(const std::string& name);
+
+}  // namespace synward

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/preflight.h"
+
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <optional>
+#include <tuple>
+
+#include "lib/names.h"
+
+namespace synward {
+namespace {
+
+// A ruleset larger than this is not worth the wait; nobody writes one by hand.
+constexpr std::size_t most_output = 64 << 20;
+
+// Standard output of a command that is written here, never made from input.
+// Nothing when it is not installed, fails or says too much.
+std::optional<std::string> output_of(const char* command) {
+    std::FILE* pipe = popen(command, "re");
+    if (!pipe) return std::nullopt;
+    std::string text;
+    char buffer[16384];
+    while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, pipe)) {
+        text.append(buffer, got);
+        if (text.size() > most_output) break;
+    }
+    const int status = pclose(pipe);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || text.size() > most_output) return std::nullopt;
+    return text;
+}
+
+bool may(unsigned long long capabilities, unsigned capability) {
+    return capabilities >> capability & 1;
+}
+
+void check_privilege(std::vector<Finding>& findings) {
+    std::ifstream status("/proc/self/status");
+    std::string line;
+    while (std::getline(status, line)) {
+        if (!line.starts_with("CapEff:")) continue;
+        const unsigned long long held = std::stoull(line.substr(7), nullptr, 16);
+        const bool admin = may(held, CAP_SYS_ADMIN);
+        std::string missing;
+        if (!may(held, CAP_NET_ADMIN)) missing += " CAP_NET_ADMIN";
+        if (!admin && !may(held, CAP_BPF)) missing += " CAP_BPF";
+        if (!admin && !may(held, CAP_PERFMON)) missing += " CAP_PERFMON";
+        if (!missing.empty())
+            findings.push_back({Severity::error, "privilege",
+                                fmt::format("the process lacks{}, so that it can load nothing", missing),
+                                "run it as root, or by the packaged systemd unit"});
+    }
+}
+
+void append(std::vector<Finding>& findings, std::vector<Finding> more) {
+    findings.insert(findings.end(), std::make_move_iterator(more.begin()),
+                    std::make_move_iterator(more.end()));
+}
+
+void check_rules(const Config& config, std::vector<Finding>& findings) {
+    if (const auto json = output_of("nft -j list ruleset 2>/dev/null"))
+        append(findings, check_nft(config, *json));
+    else
+        findings.push_back({Severity::note, "nft",
+                            "the nftables rules could not be read and were not checked",
+                            "install nftables, and run this as root"});
+    // nft shows the matches of iptables-nft's rules as opaque, so ask that too.
+    for (const char* command : {"iptables-nft-save 2>/dev/null", "ip6tables-nft-save 2>/dev/null",
+                                "iptables-legacy-save 2>/dev/null", "ip6tables-legacy-save 2>/dev/null"})
+        if (const auto text = output_of(command)) append(findings, check_iptables(config, *text));
+}
+
+struct Deliveries {
+    bool reqsk = false;
+    bool kernel = false;
+    bool synproxy = false;
+};
+
+}  // namespace
+
+std::string_view severity_name(Severity severity) {
+    switch (severity) {
+        case Severity::note:
+            return "note";
+        case Severity::warning:
+            return "warning";
+        case Severity::error:
+            return "error";
+    }
+    return "unknown";
+}
+
+std::vector<Finding> check_sysctls(const Config& config, const HostFacts& host) {
+    std::vector<Finding> findings;
+    Deliveries used;
+    for (const ServiceConfig& service : config.services) {
+        if (service.settings.mode == SW_MODE_OFF) continue;
+        const auto choice = choose_delivery(service.settings.delivery, host);
+        if (!choice) {
+            findings.push_back({Severity::error, "service " + service.name, choice.error().message,
+                                "set delivery = \"auto\" in the config"});
+            continue;
+        }
+        used.reqsk |= choice->delivery == SW_DELIVERY_REQSK;
+        used.kernel |= choice->delivery == SW_DELIVERY_KERNEL;
+        used.synproxy |= choice->delivery == SW_DELIVERY_SYNPROXY;
+    }
+    const Sysctls& s = host.sysctls;
+    if (!host.btf)
+        findings.push_back(
+            {Severity::error, "/sys/kernel/btf/vmlinux",
+             "the kernel has no type information (BTF), without which the programs do not load",
+             "boot a kernel built with CONFIG_DEBUG_INFO_BTF, as distributions' are"});
+    if (used.kernel && s.tcp_syncookies != 2)
+        findings.push_back(
+            {Severity::error, "net.ipv4.tcp_syncookies",
+             fmt::format("it is {}: with delivery 'kernel' the listener answers every cookie with a "
+                         "reset unless it is 2",
+                         s.tcp_syncookies),
+             "sysctl -w net.ipv4.tcp_syncookies=2"});
+    else if (used.reqsk && s.tcp_syncookies == 0)
+        findings.push_back(
+            {Severity::error, "net.ipv4.tcp_syncookies",
+             "it is 0: with delivery 'reqsk' every validated connection is answered with a reset",
+             "sysctl -w net.ipv4.tcp_syncookies=1"});
+    if (used.kernel && s.tcp_timestamps != 2)
+        findings.push_back(
+            {Severity::warning, "net.ipv4.tcp_timestamps",
+             fmt::format("it is {}: with delivery 'kernel' connections that a cookie made have "
+                         "neither window scaling nor SACK",
+                         s.tcp_timestamps),
+             "sysctl -w net.ipv4.tcp_timestamps=2"});
+    if ((used.reqsk || used.kernel) && s.conntrack_tcp_loose == 0)
+        findings.push_back(
+            {Severity::warning, "net.netfilter.nf_conntrack_tcp_loose",
+             "it is 0: conntrack never saw the SYN and calls the rest of the connection INVALID, which many "
+             "firewalls drop",
+             "sysctl -w net.netfilter.nf_conntrack_tcp_loose=1"});
+    if (used.synproxy && s.conntrack_tcp_loose == 1)
+        findings.push_back(
+            {Severity::error, "net.netfilter.nf_conntrack_tcp_loose",
+             "it is 1: conntrack accepts the ACK of a cookie itself, so that SYNPROXY never sees it and "
+             "the connection hangs",
+             "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0"});
+    if (used.synproxy && s.conntrack_tcp_loose < 0)
+        findings.push_back({Severity::error, "conntrack",
+                            "delivery 'synproxy' needs conntrack, which is not loaded",
+                            "modprobe nf_conntrack, and add a SYNPROXY rule for the protected ports"});
+    if (config.services.empty())
+        findings.push_back({Severity::note, "service",
+                            "the config names no service, so that nothing is protected",
+                            "add a [[service]] with name and port"});
+    return findings;
+}
+
+std::vector<Finding> check_interface(const Interface& interface, bool vlan_offload, bool lro) {
+    std::vector<Finding> findings;
+    if (!interface.vlans.empty() && vlan_offload)
+        findings.push_back(
+            {Severity::error, interface.name,
+             fmt::format(
+                 "the device takes VLAN tags off before XDP sees them, so that answers to {} would leave "
+                 "without a tag",
+                 interface.vlans.front()),
+             fmt::format("ethtool -K {} rxvlan off", interface.name)});
+    if (lro)
+        findings.push_back({Severity::warning, interface.name,
+                            "large receive offload is on; with it most drivers refuse XDP in native mode",
+                            fmt::format("ethtool -K {} lro off", interface.name)});
+    if (!interface.up)
+        findings.push_back({Severity::note, interface.name, "the interface is down",
+                            fmt::format("ip link set dev {} up", interface.name)});
+    return findings;
+}
+
+std::vector<Finding> preflight(const Config& config) {
+    std::vector<Finding> findings;
+    check_privilege(findings);
+    for (const std::string& name : config.daemon.interfaces) {
+        const auto interface = find_interface(name);
+        if (!interface) {
+            findings.push_back({Severity::error, name, interface.error().message,
+                                "correct daemon.interfaces, or create the interface first"});
+            continue;
+        }
+        append(findings, check_interface(*interface, vlan_offload_on(name), lro_on(name)));
+    }
+    append(findings, check_sysctls(config, read_host(config.daemon.interfaces.empty()
+                                                         ? std::string("all")
+                                                         : config.daemon.interfaces.front())));
+    check_rules(config, findings);
+
+    // The same rule may be seen by two tools.
+    std::vector<Finding> unique;
+    for (Finding& f : findings) {
+        const bool seen = std::any_of(unique.begin(), unique.end(), [&](const Finding& u) {
+            return std::tie(u.subject, u.text) == std::tie(f.subject, f.text);
+        });
+        if (!seen) unique.push_back(std::move(f));
+    }
+    std::stable_sort(unique.begin(), unique.end(),
+                     [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+    return unique;
+}
+
+}  // namespace synward

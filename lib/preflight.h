@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What on this host stands in the way of a config: looked at before it bites.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/config.h"
+#include "lib/host.h"
+#include "lib/interface.h"
+
+namespace synward {
+
+enum class Severity { note, warning, error };
+[[nodiscard]] std::string_view severity_name(Severity severity);
+
+struct Finding {
+    Severity severity = Severity::note;
+    std::string subject;  // the sysctl, rule, interface or file
+    std::string text;     // what is wrong and what it does to connections, one line
+    std::string fix;      // the command or setting that mends it, one line
+};
+
+// Looks at everything below. Needs no privilege, but sees more with it. Runs
+// `nft` and `iptables-save` where they are installed. Never fails: what cannot
+// be looked at is a finding.
+[[nodiscard]] std::vector<Finding> preflight(const Config& config);
+
+// Pure parts.
+[[nodiscard]] std::vector<Finding> check_sysctls(const Config& config, const HostFacts& host);
+[[nodiscard]] std::vector<Finding> check_interface(const Interface& interface, bool vlan_offload, bool lro);
+// `json`: output of `nft -j list ruleset`; rules that redirect a protected port, or drop
+// new connections whose first packet is not a SYN.
+[[nodiscard]] std::vector<Finding> check_nft(const Config& config, std::string_view json);
+// `text`: output of iptables-save or iptables-legacy-save.
+[[nodiscard]] std::vector<Finding> check_iptables(const Config& config, std::string_view text);
+
+}  // namespace synward
