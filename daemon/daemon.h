@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// synwardd: keeps the policy of a config file on its interfaces. One thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/control_server.h"
+#include "daemon/event_loop.h"
+#include "daemon/guard.h"
+#include "daemon/link_monitor.h"
+#include "daemon/signals.h"
+#include "daemon/timer.h"
+#include "lib/config.h"
+#include "lib/preflight.h"
+
+namespace synward {
+
+struct DaemonOptions {
+    std::string config_path;
+    std::string control;    // empty: the config's
+    std::string log_level;  // empty: the config's
+    std::string version;
+};
+
+class Daemon {
+  public:
+    explicit Daemon(DaemonOptions options) : options_(std::move(options)) {}
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+
+    // Until SIGTERM or SIGINT. What is in the kernel stays there.
+    Result<void> run();
+
+    // Reads the config again. On an error the old policy stays, on every interface.
+    Result<void> reload();
+
+    [[nodiscard]] const std::vector<std::unique_ptr<Guard>>& guards() const { return guards_; }
+    [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
+    [[nodiscard]] const std::string& config_path() const { return options_.config_path; }
+    [[nodiscard]] const std::string& version() const { return options_.version; }
+    [[nodiscard]] const std::string& reload_error() const { return reload_error_; }
+    [[nodiscard]] std::chrono::seconds uptime() const {
+        return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
+    }
+
+  private:
+    Result<void> start(EventLoop& loop);
+    Result<void> protect_all();
+    Result<void> load_new();
+    void look_around();  // preflight
+    void set_timers();
+    void add_guard(const std::string& name);
+    void link_changed(const std::string& name);
+    void signal(int number);
+    void report(const Guard& guard, const Event& event);
+    [[nodiscard]] std::string summary() const;
+    [[nodiscard]] std::string control_path() const;
+
+    DaemonOptions options_;
+    Config config_;
+    std::vector<Finding> findings_;
+    std::string reload_error_;
+    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+    // The loop first: everything below watches something in it.
+    std::optional<EventLoop> loop_;
+    std::optional<Signals> signals_;
+    std::optional<LinkMonitor> links_;
+    std::optional<Timer> rotation_;
+    std::optional<Timer> learning_;
+    std::unique_ptr<ControlServer> control_;
+    std::vector<std::unique_ptr<Guard>> guards_;
+};
+
+}  // namespace synward

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/guard.h"
+
+#include <malloc.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+#include "daemon/log.h"
+#include "daemon/readjust.h"
+#include "lib/host.h"
+#include "lib/interface.h"
+#include "lib/names.h"
+
+namespace synward {
+
+std::string_view guard_state_name(Guard::State state) {
+    switch (state) {
+        case Guard::State::absent:
+            return "absent";
+        case Guard::State::failed:
+            return "failed";
+        case Guard::State::detached:
+            return "detached";
+        case Guard::State::protecting:
+            return "protecting";
+    }
+    return "unknown";
+}
+
+Guard::Guard(std::string name, EventLoop& loop, Sink sink)
+    : name_(std::move(name)), loop_(&loop), sink_(std::move(sink)) {}
+
+Guard::~Guard() {
+    if (watch_) loop_->forget(watch_);
+}
+
+// Lets go of descriptors only: what is in the kernel stays.
+void Guard::drop(State state, std::string problem) {
+    if (watch_) loop_->forget(std::exchange(watch_, 0));
+    events_.reset();
+    instance_.reset();
+    notes_.clear();
+    state_ = state;
+    problem_ = std::move(problem);
+}
+
+Result<void> Guard::protect(const Config& config) {
+    const auto interface = find_interface(name_);
+    if (!interface) {
+        if (interface.error().code != ErrorCode::missing) {
+            drop(State::failed, interface.error().message);
+            return tl::unexpected(interface.error());
+        }
+        if (state_ != State::absent || problem_.empty())
+            spdlog::warn("{}: there is no such interface yet; it is protected when it appears", name_);
+        drop(State::absent, "there is no such interface");
+        return {};
+    }
+    auto done = attach(config, *interface);
+    if (!done) drop(State::failed, done.error().message);
+    // libbpf has parsed the kernel's types, which took megabytes.
+    malloc_trim(0);
+    return done;
+}
+
+Result<void> Guard::attach(const Config& config, const Interface& interface) {
+    drop(State::failed, {});
+    object_ = config.daemon.object;
+    auto instance = Instance::open(
+        interface, {.object = object_, .flows = config.limits.flows, .generic = config.daemon.generic});
+    if (!instance) return tl::unexpected(instance.error());
+    instance_.emplace(std::move(*instance));
+
+    const Attachment& attachment = instance_->attachment();
+    spdlog::info("{}: {} program {} in {} mode", name_, attachment.adopted ? "adopted" : "attached",
+                 attachment.program_id, attach_mode_name(attachment.mode));
+    if (!attachment.generic_why.empty())
+        spdlog::warn("{}: generic mode is several times slower; the driver's own did not work: {}", name_,
+                     attachment.generic_why);
+    state_ = State::protecting;
+    auto policy = compile(config);
+    if (!policy) return tl::unexpected(policy.error());
+    if (auto done = enforce(**policy); !done) return done;
+    return read_events();
+}
+
+Result<std::optional<CompiledPolicy>> Guard::compile(const Config& config) const {
+    if (!instance_) return std::optional<CompiledPolicy>();
+    const auto live = instance_->read_policy();
+    if (!live) return tl::unexpected(live.error());
+    auto policy = compile_policy(config, read_host(name_), instance_->interface(), &*live);
+    if (!policy) return tl::unexpected(policy.error());
+    return std::optional(std::move(*policy));
+}
+
+Result<void> Guard::enforce(const CompiledPolicy& policy) {
+    if (!instance_) return {};
+    if (auto done = instance_->apply(policy); !done) return done;
+    policy_ = policy;
+    notes_ = policy.notes;
+    const auto services = view_services(policy);
+    for (const ServiceView& s : services)
+        spdlog::info("{}: service '{}': mode {}, delivery {}", name_, s.name, mode_name(s.service.mode),
+                     delivery_name(s.service.delivery));
+    if (services.empty()) spdlog::warn("{}: the config protects no service; everything passes", name_);
+    for (const std::string& note : notes_) spdlog::info("{}: {}", name_, note);
+    learn(false);
+    return {};
+}
+
+Result<void> Guard::read_events() {
+    auto reader = EventReader::create(*instance_, [this](const Event& event) { take(event); });
+    if (!reader) return tl::unexpected(reader.error());
+    events_.emplace(std::move(*reader));
+    auto watch = loop_->watch(events_->fd(), EPOLLIN, [this](std::uint32_t) {
+        if (const auto done = events_->consume(); !done) spdlog::error("{}: {}", name_, done.error().message);
+    });
+    if (!watch) return tl::unexpected(watch.error());
+    watch_ = *watch;
+    return {};
+}
+
+// `synward protect` and `synward mode` may have changed it.
+void Guard::refresh_policy() {
+    if (auto live = instance_->read_policy()) policy_ = std::move(*live);
+}
+
+void Guard::take(const Event& event) {
+    if (event.type != SW_EVENT_SAMPLE) {
+        refresh_policy();
+        const sw_service& service = policy_.services[event.service % SW_SERVICES];
+        const bool armed = event.type == SW_EVENT_ARMED || event.type == SW_EVENT_OVERFLOW;
+        spdlog::log(armed ? spdlog::level::warn : spdlog::level::info, "{}: service '{}' {}: {} ({} SYN/s){}",
+                    name_, service.name, armed ? "armed" : "disarmed", event_text(event.type), event.rate,
+                    service.mode == SW_MODE_MONITOR ? "; mode monitor: only counted" : "");
+        if (armed) learn(false);
+    }
+    sink_(*this, event);
+}
+
+void Guard::learn(bool anyway) {
+    if (!instance_) return;
+    const auto states = instance_->states();
+    if (!states) {
+        spdlog::error("{}: {}", name_, states.error().message);
+        return;
+    }
+    const bool wanted = std::any_of(states->begin(), states->end(),
+                                    [&](const ServiceState& s) { return s.armed && (anyway || !s.trusted); });
+    if (!wanted) return;
+    const auto gained = instance_->learn(object_);
+    malloc_trim(0);
+    if (!gained)
+        // Connections live on without it: the program asks the kernel for each packet.
+        spdlog::warn("{}: {}", name_, gained.error().message);
+    else
+        spdlog::debug("{}: learned the existing sockets, {} services gained trust", name_, *gained);
+}
+
+void Guard::rotate_keys() {
+    if (!instance_) return;
+    const auto rotated = instance_->rotate_keys();
+    if (!rotated)
+        spdlog::error("{}: cannot rotate the cookie keys: {}", name_, rotated.error().message);
+    else
+        spdlog::debug("{}: {}", name_,
+                      *rotated ? "rotated the cookie keys" : "cookie keys are still too young");
+}
+
+Result<void> Guard::set_mode(std::string_view service, sw_mode mode) {
+    if (!instance_) return fail(ErrorCode::missing, fmt::format("{} is not protected: {}", name_, problem_));
+    if (auto done = instance_->set_mode(service, mode); !done) return done;
+    refresh_policy();
+    spdlog::info("{}: service '{}': mode {}, by the control socket", name_, service, mode_name(mode));
+    learn(false);
+    return {};
+}
+
+void Guard::link_changed(const Config& config) {
+    const auto interface = find_interface(name_);
+    if (!interface) {
+        if (state_ != State::absent) spdlog::warn("{}: the interface is gone", name_);
+        drop(State::absent, "there is no such interface");
+        return;
+    }
+    if (state_ == State::protecting && instance_->interface().index == interface->index) {
+        if (!instance_->alive()) {
+            spdlog::warn(
+                "{}: somebody took synward off; it stays so until a reload (systemctl reload synwardd)",
+                name_);
+            drop(State::detached, "somebody took synward off; reload to protect it again");
+        } else if (instance_->interface().mtu != interface->mtu ||
+                   instance_->interface().mac != interface->mac) {
+            if (const auto done = adjust(config, *interface); !done)
+                log_error(name_ + ": " + done.error().message);
+        }
+        return;
+    }
+    // Put back by `synward load` or `ip link`: adopt it.
+    if (state_ == State::detached && !Instance::find(*interface)) return;
+    const std::string before = problem_;
+    if (const auto done = protect(config); !done && done.error().message != before)
+        log_error(name_ + ": " + done.error().message);
+}
+
+Result<void> Guard::adjust(const Config& config, const Interface& interface) {
+    auto instance = Instance::find(interface);
+    if (!instance) return tl::unexpected(instance.error());
+    if (watch_) loop_->forget(std::exchange(watch_, 0));
+    events_.reset();
+    instance_.emplace(std::move(*instance));
+    if (auto done = read_events(); !done) return done;
+    const auto live = instance_->read_policy();
+    if (!live) return tl::unexpected(live.error());
+    const auto compiled = compile_policy(config, read_host(name_), interface, &*live);
+    if (!compiled) return tl::unexpected(compiled.error());
+    policy_ = readjust(*live, *compiled, interface.mtu);
+    spdlog::info("{}: MTU {} and hardware address are followed", name_, interface.mtu);
+    return instance_->apply(policy_);
+}
+
+void Guard::release() {
+    if (!instance_) return;
+    const Interface interface = instance_->interface();
+    drop(State::detached, {});
+    if (const auto done = Instance::unload(interface); !done)
+        log_error(name_ + ": " + done.error().message);
+    else
+        spdlog::info("{}: the config names it no more; unloaded", name_);
+}
+
+}  // namespace synward

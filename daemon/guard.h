@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One interface that the config names, whether it is there or not.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "daemon/event_loop.h"
+#include "lib/config.h"
+#include "lib/events.h"
+#include "lib/instance.h"
+#include "lib/policy.h"
+
+namespace synward {
+
+class Guard {
+  public:
+    enum class State {
+        absent,    // no such interface: waits for it
+        failed,    // could not be protected: tried again when it changes or at a reload
+        detached,  // somebody took synward off: left so until a reload
+        protecting
+    };
+    using Sink = std::function<void(const Guard&, const Event&)>;
+
+    // The loop must outlive the guard. `sink` gets every event of the interface.
+    Guard(std::string name, EventLoop& loop, Sink sink);
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    ~Guard();
+
+    // Attaches or adopts, and enforces the policy. Says in the log what it did.
+    // An interface that is not there is no error: the state tells.
+    Result<void> protect(const Config& config);
+
+    // What protect() would enforce; nothing where it is not protecting. Changes nothing.
+    [[nodiscard]] Result<std::optional<CompiledPolicy>> compile(const Config& config) const;
+    // Enforces what compile() made.
+    Result<void> enforce(const CompiledPolicy& policy);
+
+    // The link changed: appeared, went, came again, has another MTU or address.
+    void link_changed(const Config& config);
+
+    // Takes synward off the interface; an interface the config names no more.
+    void release();
+
+    // Walks over the sockets when a service is armed whose filter is not
+    // complete, or `anyway` when any is armed.
+    void learn(bool anyway);
+    void rotate_keys();
+    Result<void> set_mode(std::string_view service, sw_mode mode);
+
+    [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] State state() const { return state_; }
+    [[nodiscard]] const std::string& problem() const { return problem_; }
+    // Only while protecting.
+    [[nodiscard]] const Instance* instance() const { return instance_ ? &*instance_ : nullptr; }
+    // The policy whose names events are told with; may be a moment old.
+    [[nodiscard]] const CompiledPolicy& policy() const { return policy_; }
+    [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+
+  private:
+    Result<void> attach(const Config& config, const Interface& interface);
+    Result<void> adjust(const Config& config, const Interface& interface);
+    Result<void> read_events();
+    void refresh_policy();
+    void take(const Event& event);
+    void drop(State state, std::string problem);
+
+    std::string name_;
+    EventLoop* loop_;
+    Sink sink_;
+    State state_ = State::absent;
+    std::string problem_;
+    std::optional<Instance> instance_;
+    std::optional<EventReader> events_;
+    EventLoop::Watch watch_ = 0;
+    CompiledPolicy policy_;
+    std::vector<std::string> notes_;
+    std::string object_;
+};
+
+[[nodiscard]] std::string_view guard_state_name(Guard::State state);
+
+}  // namespace synward

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/requests.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "daemon/daemon.h"
+#include "lib/json.h"
+#include "lib/names.h"
+
+namespace synward {
+namespace {
+
+using nlohmann::json;
+
+// An absent field is an empty string.
+Result<std::string> text_field(const json& request, const char* key) {
+    const auto found = request.find(key);
+    if (found == request.end() || found->is_null()) return std::string();
+    if (!found->is_string()) return fail(ErrorCode::usage, fmt::format("\"{}\" is to be a string", key));
+    return found->get<std::string>();
+}
+
+// The guards that the request is about.
+Result<std::vector<Guard*>> chosen(Daemon& daemon, const json& request) {
+    const auto name = text_field(request, "interface");
+    if (!name) return tl::unexpected(name.error());
+    std::vector<Guard*> guards;
+    for (const auto& guard : daemon.guards())
+        if (name->empty() || guard->name() == *name) guards.push_back(guard.get());
+    if (guards.empty() && !name->empty())
+        return fail(ErrorCode::missing, fmt::format("the config of synwardd does not name {}", *name));
+    return guards;
+}
+
+json daemon_json(const Daemon& daemon) {
+    json interfaces = json::array();
+    for (const auto& guard : daemon.guards()) {
+        json entry{{"interface", guard->name()}, {"state", guard_state_name(guard->state())}};
+        if (!guard->problem().empty()) entry["problem"] = guard->problem();
+        if (!guard->notes().empty()) entry["notes"] = guard->notes();
+        interfaces.push_back(std::move(entry));
+    }
+    return {{"pid", getpid()},
+            {"version", daemon.version()},
+            {"config", daemon.config_path()},
+            {"uptime", daemon.uptime().count()},
+            {"reload_error", daemon.reload_error().empty() ? json() : json(daemon.reload_error())},
+            {"interfaces", std::move(interfaces)}};
+}
+
+Result<json> status(Daemon& daemon, const json& request) {
+    const auto guards = chosen(daemon, request);
+    if (!guards) return tl::unexpected(guards.error());
+    json interfaces = json::array();
+    for (const Guard* guard : *guards) {
+        if (!guard->instance()) continue;
+        auto one = status_json(*guard->instance());
+        if (!one) return tl::unexpected(one.error());
+        interfaces.push_back(std::move(*one));
+    }
+    return json{{"daemon", daemon_json(daemon)},
+                {"interfaces", std::move(interfaces)},
+                {"findings", findings_json(daemon.findings())}};
+}
+
+Result<json> stats(Daemon& daemon, const json& request) {
+    const auto guards = chosen(daemon, request);
+    if (!guards) return tl::unexpected(guards.error());
+    json interfaces = json::array();
+    for (const Guard* guard : *guards) {
+        if (!guard->instance()) continue;
+        const auto read = guard->instance()->stats();
+        if (!read) return tl::unexpected(read.error());
+        json one = stats_json(*read);
+        one["interface"] = guard->name();
+        interfaces.push_back(std::move(one));
+    }
+    return json{{"interfaces", std::move(interfaces)}};
+}
+
+Result<json> mode(Daemon& daemon, const json& request) {
+    const auto guards = chosen(daemon, request);
+    const auto service = text_field(request, "service");
+    const auto word = text_field(request, "mode");
+    if (!guards) return tl::unexpected(guards.error());
+    if (!service) return tl::unexpected(service.error());
+    if (!word) return tl::unexpected(word.error());
+    const auto wanted = parse_mode(*word);
+    if (!wanted)
+        return fail(ErrorCode::usage,
+                    fmt::format("there is no mode '{}'; there are off, monitor, auto, cookie", *word));
+    json changed = json::array();
+    Error first;
+    for (Guard* guard : *guards) {
+        const auto done = guard->set_mode(*service, *wanted);
+        if (done)
+            changed.push_back(guard->name());
+        else if (first.message.empty())
+            first = done.error();
+    }
+    // A service need not be on every interface.
+    if (changed.empty() && !first.message.empty()) return tl::unexpected(first);
+    return json{{"interfaces", std::move(changed)}};
+}
+
+Result<json> learn(Daemon& daemon, const json& request) {
+    const auto guards = chosen(daemon, request);
+    if (!guards) return tl::unexpected(guards.error());
+    for (Guard* guard : *guards) guard->learn(false);
+    return json::object();
+}
+
+Result<json> reload(Daemon& daemon, const json&) {
+    if (auto done = daemon.reload(); !done) return tl::unexpected(done.error());
+    return json::object();
+}
+
+}  // namespace
+
+Result<json> answer_request(Daemon& daemon, const json& request) {
+    struct Command {
+        const char* name;
+        Result<json> (*run)(Daemon&, const json&);
+    };
+    static constexpr Command commands[] = {
+        {"status", status}, {"stats", stats}, {"mode", mode}, {"learn", learn}, {"reload", reload}};
+    const auto& name = request["command"].get_ref<const std::string&>();
+    for (const Command& command : commands)
+        if (name == command.name) return command.run(daemon, request);
+    return fail(
+        ErrorCode::usage,
+        fmt::format("there is no command '{}'; there are status, stats, events, reload, mode and learn",
+                    name.substr(0, 40)));
+}
+
+}  // namespace synward

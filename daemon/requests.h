@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the control socket's commands do.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "lib/result.h"
+
+namespace synward {
+
+class Daemon;
+
+// Commands: status [interface], stats [interface], reload, mode service mode
+// [interface], learn [interface].
+[[nodiscard]] Result<nlohmann::json> answer_request(Daemon& daemon, const nlohmann::json& request);
+
+}  // namespace synward

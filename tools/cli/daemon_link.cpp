@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tools/cli/daemon_link.h"
+
+#include <algorithm>
+
+#include "lib/names.h"
+#include "tools/cli/config_file.h"
+
+namespace synward::cli {
+
+DaemonLink::DaemonLink(const Context& context) {
+    auto client = ControlClient::connect(control_path(context.socket));
+    if (!client) return;
+    auto status = client->request({{"command", "status"}});
+    if (!status) return;
+    client_.emplace(std::move(*client));
+    status_ = std::move(*status);
+}
+
+bool DaemonLink::protects(const std::string& interface) const {
+    if (!running()) return false;
+    for (const auto& entry : status_["daemon"]["interfaces"])
+        if (entry["interface"] == interface && entry["state"] == "protecting") return true;
+    return false;
+}
+
+std::string DaemonLink::config_path() const {
+    return running() ? status_["daemon"]["config"].get<std::string>() : std::string();
+}
+
+Result<void> DaemonLink::set_mode(Instance& instance, const std::string& service, sw_mode mode) {
+    const std::string& interface = instance.interface().name;
+    if (protects(interface)) {
+        const auto done = client_->request(
+            {{"command", "mode"}, {"interface", interface}, {"service", service}, {"mode", mode_name(mode)}});
+        if (!done) return tl::unexpected(done.error());
+        return {};
+    }
+    if (auto done = instance.set_mode(service, mode); !done) return done;
+    return learn(instance);
+}
+
+Result<void> DaemonLink::learn(Instance& instance) {
+    if (protects(instance.interface().name)) {
+        const auto done = client_->request({{"command", "learn"}, {"interface", instance.interface().name}});
+        if (!done) return tl::unexpected(done.error());
+        return {};
+    }
+    const auto states = instance.states();
+    if (!states) return tl::unexpected(states.error());
+    const bool wanted = std::any_of(states->begin(), states->end(),
+                                    [](const ServiceState& s) { return s.armed && !s.trusted; });
+    if (!wanted) return {};
+    if (const auto gained = instance.learn(); !gained) return tl::unexpected(gained.error());
+    return {};
+}
+
+}  // namespace synward::cli

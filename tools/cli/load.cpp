@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// synward load: puts the programs on interfaces.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "lib/host.h"
+#include "lib/instance.h"
+#include "lib/json.h"
+#include "lib/policy.h"
+#include "tools/cli/context.h"
+#include "tools/cli/daemon_link.h"
+#include "tools/cli/output.h"
+
+namespace synward::cli {
+namespace {
+
+struct Parameters {
+    std::vector<std::string> devices;
+    std::string mode;
+    std::string config;
+};
+
+Result<Instance> open_instance(const Interface& interface, const LoadOptions& options, bool native_only) {
+    auto instance = Instance::open(interface, options);
+    if (!instance || !native_only || instance->attachment().mode != AttachMode::generic) return instance;
+    const Attachment attachment = instance->attachment();
+    if (attachment.adopted)
+        return fail(
+            ErrorCode::busy,
+            fmt::format("{} has synward in generic mode already; take it off first: synward unload {}",
+                        interface.name, interface.name));
+    if (auto done = Instance::unload(interface); !done) return tl::unexpected(done.error());
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("the driver of {} does not take the program in native mode: {}; without --mode native "
+                    "it is loaded in generic mode, which is several times slower",
+                    interface.name, attachment.generic_why));
+}
+
+Result<nlohmann::json> load(const std::string& device, const Parameters& parameters, const Config& config,
+                            const Context& context) {
+    const auto interface = find_interface(device);
+    if (!interface) return tl::unexpected(interface.error());
+    const LoadOptions options{.object = config.daemon.object,
+                              .flows = config.limits.flows,
+                              .generic = parameters.mode == "generic" || config.daemon.generic};
+    auto instance = open_instance(*interface, options, parameters.mode == "native");
+    if (!instance) return tl::unexpected(instance.error());
+    auto live = instance->read_policy();
+    if (!live) return tl::unexpected(live.error());
+    if (!parameters.config.empty()) {
+        const auto policy = compile_policy(config, read_host(device), *interface, &*live);
+        if (!policy) return tl::unexpected(policy.error());
+        if (auto done = instance->apply(*policy); !done) return tl::unexpected(done.error());
+        if (auto done = DaemonLink(context).learn(*instance); !done) return tl::unexpected(done.error());
+        live = instance->read_policy();
+        if (!live) return tl::unexpected(live.error());
+    }
+
+    const Attachment& attachment = instance->attachment();
+    const auto services = view_services(*live);
+    if (!context.json) {
+        fmt::print("{}: {} in {} mode, program {}; {}\n", device,
+                   attachment.adopted ? "synward was there already" : "loaded",
+                   attach_mode_name(attachment.mode), attachment.program_id,
+                   services.empty() ? "nothing is protected yet (synward protect PORT)"
+                                    : fmt::format("{} services", services.size()));
+        if (!attachment.generic_why.empty())
+            fmt::print("{}: generic mode is several times slower; the driver's own did not work: {}\n",
+                       device, attachment.generic_why);
+    }
+    return status_json(*instance);
+}
+
+Result<void> run(const Parameters& parameters, const Context& context) {
+    Config config;
+    if (!parameters.config.empty()) {
+        auto read = load_config(parameters.config);
+        if (!read) return tl::unexpected(read.error());
+        config = std::move(*read);
+    }
+    nlohmann::json interfaces = nlohmann::json::array();
+    for (const std::string& device : parameters.devices) {
+        auto loaded = load(device, parameters, config, context);
+        if (!loaded) return tl::unexpected(loaded.error());
+        interfaces.push_back(std::move(*loaded));
+    }
+    if (context.json) print_json({{"interfaces", std::move(interfaces)}});
+    return {};
+}
+
+}  // namespace
+
+void add_load(CLI::App& app, Context& context) {
+    auto parameters = std::make_shared<Parameters>();
+    CLI::App* command =
+        add_command(app, context, "load", "Load the programs; everything passes until a service is protected",
+                    "synward load eth0 --config /etc/synward/synward.toml");
+    command->add_option("DEV,-d,--dev,--interface", parameters->devices, "Interfaces")
+        ->required()
+        ->type_name("DEV");
+    command
+        ->add_option("-m,--mode", parameters->mode,
+                     "native: never fall back to generic; generic: do not try native")
+        ->check(CLI::IsMember({"native", "generic"}))
+        ->type_name("MODE");
+    command
+        ->add_option("-c,--config", parameters->config,
+                     "Enforce the services, limits and sources of this file")
+        ->type_name("FILE");
+    command->callback(
+        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+}
+
+}  // namespace synward::cli

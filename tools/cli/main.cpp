@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// synward: controls synward's programs in the kernel, with and without synwardd.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <exception>
+
+#include "lib/exit_status.h"
+#include "tools/cli/context.h"
+
+int main(int argc, char** argv) {
+    using namespace synward;
+    using namespace synward::cli;
+    // `synward stats | head` is no failure.
+    std::signal(SIGPIPE, SIG_DFL);
+
+    Context context;
+    CLI::App app("Keeps TCP services reachable through SYN floods, at the network driver.", "synward");
+    app.footer(
+        "Example:\n  synward protect 443 --dev eth0 && synward top\n\n`synward COMMAND --help` tells "
+        "more.\n\n" +
+        exit_status_text());
+    app.set_version_flag("-V,--version", "synward " SYNWARD_VERSION);
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.add_flag("-j,--json", context.json, "Print JSON");
+    app.add_option("-s,--socket,--control", context.socket, "Control socket of synwardd")
+        ->envname("SYNWARD_SOCKET")
+        ->type_name("PATH");
+    add_load(app, context);
+    add_unload(app, context);
+    add_status(app, context);
+    add_stats(app, context);
+    add_protect(app, context);
+    add_unprotect(app, context);
+    add_mode(app, context);
+    add_monitor(app, context);
+    add_top(app, context);
+    add_check(app, context);
+    add_preflight(app, context);
+    add_reasons(app, context);
+    add_words(app, context);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& success) {
+        return app.exit(success);
+    } catch (const CLI::ParseError& error) {
+        fmt::print(stderr, "synward: {}; see `synward --help`\n", error.what());
+        return static_cast<int>(ExitStatus::usage);
+    }
+    try {
+        if (const auto done = context.work(); !done) {
+            fmt::print(stderr, "synward: {}\n", done.error().message);
+            return exit_status(done.error().code);
+        }
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "synward: {}\n", error.what());
+        return static_cast<int>(ExitStatus::failed);
+    }
+    return static_cast<int>(ExitStatus::done);
+}

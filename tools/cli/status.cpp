@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// synward status: what is loaded, what it protects, and how the daemon is.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+
+#include "lib/json.h"
+#include "tools/cli/context.h"
+#include "tools/cli/daemon_link.h"
+#include "tools/cli/findings.h"
+#include "tools/cli/output.h"
+#include "tools/cli/table.h"
+#include "tools/cli/target.h"
+
+namespace synward::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string places_text(const json& service) {
+    std::string text = ports_text(service["ports"].get<std::vector<std::uint16_t>>());
+    for (const auto& place : service["addresses"])
+        text += fmt::format("{}{}/{}", text.empty() ? "" : " ", place["port"].get<unsigned>(),
+                            place["address"].get<std::string>());
+    return text;
+}
+
+Table::Cell state_cell(const json& service) {
+    const std::string mode = service["mode"];
+    if (mode == "off") return {"off", Colour::dim};
+    if (!service.value("armed", false)) return "idle";
+    if (mode == "monitor") return {"would arm", Colour::yellow};
+    return {"armed", mode == "auto" ? Colour::yellow : Colour::green};
+}
+
+std::string limit_text(const json& per_cpu) {
+    return per_cpu.is_null() ? "none" : fmt::format("{}/s of a CPU", rate_text(per_cpu.get<double>()));
+}
+
+void print_services(const json& services) {
+    Table table({{"SERVICE"},
+                 {"PORT"},
+                 {"MODE"},
+                 {"DELIVERY"},
+                 {"STATE"},
+                 {"SYN/s", Table::Align::right},
+                 {"ARMED", Table::Align::right},
+                 {"STRAY"}});
+    for (const auto& s : services)
+        table.add({s["name"].get<std::string>(), places_text(s), s["mode"].get<std::string>(),
+                   s["delivery"].get<std::string>(), state_cell(s), rate_text(s.value("syn_rate", 0.0)),
+                   fmt::format("{}x", s.value("armings", 0u)), s["stray"].get<std::string>()});
+    fmt::print("{}", table.text(2));
+}
+
+void print_interface(const json& one, const json& notes) {
+    fmt::print("{}: {} mode, program {}, {}, maps of at most {}\n",
+               paint(one["interface"].get<std::string>(), Colour::bold),
+               one["attach_mode"].get<std::string>(), one["program_id"].get<unsigned>(),
+               one["tc"].get<bool>() ? "tc filter"
+                                     : paint("no tc filter (`synward load` puts it there)", Colour::red),
+               bytes_text(one["memory_bytes"].get<std::uint64_t>()));
+    if (!one["policy"].get<bool>()) {
+        fmt::print("  no policy: everything passes (synward protect PORT)\n");
+        return;
+    }
+    fmt::print("  replies: limit {}, to one prefix {}{}\n", limit_text(one["reply_rate_per_cpu"]),
+               limit_text(one["prefix_rate_per_cpu"]), one["gateway"].get<bool>() ? "; gateway" : "");
+    if (!one["metadata"].get<bool>())
+        fmt::print("  the driver carries no metadata from XDP to tc, so tc checks cookies again\n");
+    if (const auto& deny = one["deny"], &allow = one["allow"]; !deny.empty() || !allow.empty())
+        fmt::print("  sources: {} denied, {} allowed\n", deny.size(), allow.size());
+    if (one["services"].empty())
+        fmt::print("  no service: everything passes (synward protect PORT)\n");
+    else
+        print_services(one["services"]);
+    for (const auto& note : notes) fmt::print("  {}\n", note.get<std::string>());
+}
+
+void print_daemon(const json& daemon) {
+    if (daemon.is_null()) {
+        fmt::print("synwardd: not running; the policy above is enforced all the same\n");
+        return;
+    }
+    fmt::print("synwardd: running for {}, pid {}, config {}\n",
+               seconds_text(daemon["uptime"].get<std::uint64_t>()), daemon["pid"].get<int>(),
+               daemon["config"].get<std::string>());
+    if (const auto& error = daemon["reload_error"]; error.is_string())
+        fmt::print("  {}: {}\n", paint("the last reload failed, the old policy is in force", Colour::red),
+                   error.get<std::string>());
+    for (const auto& entry : daemon["interfaces"])
+        if (entry["state"] != "protecting")
+            fmt::print("  {}: {}: {}\n", entry["interface"].get<std::string>(),
+                       paint(entry["state"].get<std::string>(), Colour::yellow), entry.value("problem", ""));
+}
+
+json notes_of(const json& daemon, const json& interface) {
+    if (!daemon.is_null())
+        for (const auto& entry : daemon["interfaces"])
+            if (entry["interface"] == interface) return entry.value("notes", json::array());
+    return json::array();
+}
+
+Result<void> run(const std::vector<std::string>& devices, const Context& context) {
+    const DaemonLink link(context);
+    auto instances = find_instances(devices);
+    if (!instances) {
+        // A daemon that waits for its interfaces is something to tell.
+        const bool tell = link.running() && devices.empty() && instances.error().code == ErrorCode::missing;
+        if (!tell) return tl::unexpected(instances.error());
+        instances.emplace();
+    }
+    json interfaces = json::array();
+    for (const Instance& instance : *instances) {
+        auto one = status_json(instance);
+        if (!one) return tl::unexpected(one.error());
+        interfaces.push_back(std::move(*one));
+    }
+    const json daemon = link.running() ? link.status()["daemon"] : json();
+    const json findings = link.running() ? link.status()["findings"] : json::array();
+    if (context.json) {
+        print_json({{"interfaces", interfaces}, {"daemon", daemon}, {"findings", findings}});
+        return {};
+    }
+    for (const auto& one : interfaces) print_interface(one, notes_of(daemon, one["interface"]));
+    print_daemon(daemon);
+    print_findings(findings);
+    return {};
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, Context& context) {
+    auto devices = std::make_shared<std::vector<std::string>>();
+    CLI::App* command =
+        add_command(app, context, "status", "Show what is loaded, what it protects and how, and the daemon",
+                    "synward status eth0");
+    add_devices(command, *devices);
+    command->callback(
+        [devices, &context] { context.work = [=, &context] { return run(*devices, context); }; });
+}
+
+}  // namespace synward::cli
