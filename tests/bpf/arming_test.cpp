@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `auto`: a service is armed by the rate of its SYNs and disarmed with hysteresis.
+#include <bpf/libbpf.h>
+
+#include <memory>
+#include <vector>
+
+#include "abi/event.h"
+#include "fixture.h"
+#include "poll.h"
+
+namespace synward::bpf_test {
+
+class ArmingTest : public BpfTest {
+  protected:
+    ArmingTest()
+        : ring_(ring_buffer__new(object().map("sw_events"), &ArmingTest::take, this, nullptr),
+                &ring_buffer__free) {
+        drain();
+        events_.clear();
+        policy.config.window_shift = 0;
+        while ((1u << policy.config.window_shift) < policy.config.hz / 8) ++policy.config.window_shift;
+        auto& service = policy.services[kAuto];
+        service.arm_syns = 256;
+        service.disarm_syns = 64;
+        service.hold_ticks = 2u << policy.config.window_shift;
+        store();
+    }
+    sw_state state() { return object().read<sw_state>("sw_state", kAuto); }
+    Outcome syn() {
+        ++sent_;
+        const Tcp tcp{.source = 1024 + sent_ % 60000, .destination = kAutoPort, .seq = sent_, .syn = true};
+        return send((sent_ % 2 ? tcp4(tcp) : tcp6(tcp)).bytes());
+    }
+    // Floods until one is answered.
+    bool armed_by_flood() {
+        return eventually([&] { return syn().reason() == SW_REASON_SYN_ANSWERED; });
+    }
+    // Sends `per_window` SYNs in each arming window, evenly, until `done`.
+    template <typename Done>
+    bool pace(unsigned per_window, Done&& done) {
+        const std::uint64_t start = ticks();
+        std::uint64_t due = 0;
+        return eventually([&] {
+            for (; due < ((ticks() - start) * per_window >> policy.config.window_shift); ++due) syn();
+            return done();
+        });
+    }
+    const std::vector<sw_event>& drain() {
+        ring_buffer__consume(ring_.get());
+        return events_;
+    }
+    unsigned count(sw_event_type type) {
+        unsigned result = 0;
+        for (const auto& event : drain()) result += event.type == type;
+        return result;
+    }
+
+  private:
+    static int take(void* self, void* data, std::size_t size) {
+        EXPECT_EQ(size, sizeof(sw_event));
+        static_cast<ArmingTest*>(self)->events_.push_back(*static_cast<sw_event*>(data));
+        return 0;
+    }
+    std::unique_ptr<ring_buffer, decltype(&ring_buffer__free)> ring_;
+    std::vector<sw_event> events_;
+    unsigned sent_ = 0;
+};
+
+TEST_F(ArmingTest, AFloodArmsWithinItsWindow) {
+    const std::uint64_t start = ticks();
+    ASSERT_TRUE(armed_by_flood());
+    const sw_state now = state();
+    EXPECT_EQ(now.armed, 1u);
+    EXPECT_EQ(now.armings, 1u);
+    EXPECT_NE(now.trusted, now.armings) << "the walk over the sockets has not been made";
+    EXPECT_LE(now.armed_at - static_cast<std::uint32_t>(start), ticks() - start);
+    ASSERT_EQ(count(SW_EVENT_ARMED), 1u);
+    for (const auto& event : drain()) {
+        if (event.type != SW_EVENT_ARMED) continue;
+        EXPECT_EQ(event.service, kAuto);
+        EXPECT_GT(event.rate, 0u);
+        EXPECT_GT(event.time, 0u);
+    }
+    EXPECT_EQ(syn().reason(), SW_REASON_SYN_ANSWERED);
+    EXPECT_EQ(send(tcp4({.destination = kAutoPort, .ack_seq = 9, .ack = true}).bytes()).reason(),
+              SW_REASON_STRAY_ACK);
+}
+
+// A rate below the threshold: some SYNs in each of several windows.
+TEST_F(ArmingTest, AFewSynsDoNot) {
+    const unsigned window = 1u << policy.config.window_shift;
+    for (int i = 0; i < 4; ++i) {
+        for (unsigned n = 0; n < 64; ++n) EXPECT_EQ(syn().reason(), SW_REASON_SERVICE_IDLE);
+        const std::uint64_t here = ticks() / window;
+        ASSERT_TRUE(eventually([&] { return ticks() / window != here; }));
+    }
+    EXPECT_EQ(state().armed, 0u);
+    EXPECT_EQ(count(SW_EVENT_ARMED), 0u);
+}
+
+TEST_F(ArmingTest, OtherSegmentsAndOtherServicesDoNot) {
+    for (unsigned i = 0; i < 3000; ++i) {
+        send(tcp4({.source = i, .destination = kAutoPort, .ack = true}).bytes());
+        if (i % 4 == 0) send(tcp4({.source = i, .destination = kFreePort, .syn = true}).bytes());
+        if (i % 4 == 1) send(tcp4({.source = i, .destination = kOffPort, .syn = true}).bytes());
+    }
+    EXPECT_EQ(state().armed, 0u);
+}
+
+TEST_F(ArmingTest, CalmDisarmsAfterTheHoldTime) {
+    ASSERT_TRUE(armed_by_flood());
+    EXPECT_TRUE(pace(24, [&] { return state().armed == 0; })) << "below disarm_syns";
+    EXPECT_GE(static_cast<std::uint32_t>(ticks()) - state().armed_at, policy.services[kAuto].hold_ticks);
+    EXPECT_EQ(syn().reason(), SW_REASON_SERVICE_IDLE);
+    EXPECT_EQ(count(SW_EVENT_DISARMED), 1u);
+    ASSERT_TRUE(armed_by_flood());
+    EXPECT_EQ(state().armings, 2u);
+    EXPECT_EQ(count(SW_EVENT_ARMED), 2u);
+}
+
+// When nobody sends SYNs any more, nobody counts them: the hold time alone must do.
+TEST_F(ArmingTest, SilenceDisarmsToo) {
+    ASSERT_TRUE(armed_by_flood());
+    const Bytes ack = tcp4({.destination = kAutoPort, .ack_seq = 9, .ack = true}).bytes();
+    EXPECT_TRUE(eventually([&] { return send(ack).reason() == SW_REASON_SERVICE_IDLE; }));
+    EXPECT_GE(static_cast<std::uint32_t>(ticks()) - state().armed_at, policy.services[kAuto].hold_ticks);
+}
+
+// Between the two thresholds: not enough to arm, too much to disarm.
+TEST_F(ArmingTest, TheThresholdsHaveHysteresis) {
+    const std::uint64_t end = ticks() + 2 * policy.services[kAuto].hold_ticks;
+    pace(128, [&] { return ticks() > end || state().armed; });
+    EXPECT_EQ(state().armed, 0u);
+    ASSERT_TRUE(armed_by_flood());
+    const std::uint64_t later = ticks() + 3 * policy.services[kAuto].hold_ticks;
+    pace(128, [&] { return ticks() > later || !state().armed; });
+    EXPECT_EQ(state().armed, 1u);
+    EXPECT_EQ(syn().reason(), SW_REASON_SYN_ANSWERED);
+    EXPECT_EQ(count(SW_EVENT_DISARMED), 0u);
+}
+
+TEST_F(ArmingTest, AFloodKeepsItArmed) {
+    ASSERT_TRUE(armed_by_flood());
+    const std::uint64_t end = ticks() + 3 * policy.services[kAuto].hold_ticks;
+    while (ticks() < end) ASSERT_EQ(syn().reason(), SW_REASON_SYN_ANSWERED);
+    EXPECT_EQ(state().armings, 1u);
+    EXPECT_EQ(count(SW_EVENT_DISARMED), 0u);
+}
+
+TEST_F(ArmingTest, MonitorArmsButPasses) {
+    policy.services[kMonitor] = policy.services[kAuto];
+    policy.services[kMonitor].mode = SW_MODE_MONITOR;
+    store();
+    unsigned port = 1024;
+    EXPECT_TRUE(eventually([&] {
+        const Bytes frame = tcp4({.source = ++port, .destination = kMonitorPort, .syn = true}).bytes();
+        const Outcome seen = send(frame);
+        EXPECT_EQ(seen.frame, frame);
+        EXPECT_EQ(seen.action, 2u) << "XDP_PASS";
+        return seen.reason() == SW_REASON_SYN_ANSWERED;
+    }));
+}
+
+}  // namespace synward::bpf_test

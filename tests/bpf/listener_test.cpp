@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the program asks the kernel before it answers: is there a plain listener
+// for this address, and is this tuple free?
+#include <chrono>
+#include <cstdlib>
+
+#include "fixture.h"
+#include "poll.h"
+
+namespace synward::bpf_test {
+
+constexpr unsigned kPort = 8090;
+
+class ListenerTest : public BpfTest {
+  protected:
+    ListenerTest() {
+        policy.ports[kPort] = kWeb;
+        store();
+    }
+    static Packet syn(const Address& to, unsigned source = 40000) {
+        const Tcp tcp{.source = source, .destination = kPort, .syn = true, .options = linux_syn_options()};
+        if (to.size() == 4) return Ethernet{} / Packet(Ipv4{.destination = to}) / tcp;
+        return Ethernet{} / Packet(Ipv6{.destination = to}) / tcp;
+    }
+    // Forgets what the look-ups of this CPU said.
+    static void forget() {
+        object().write("sw_cpu", static_cast<std::uint32_t>(pinned_cpu() % SW_CPUS),
+                       *std::make_unique<sw_cpu>());
+    }
+};
+
+TEST_F(ListenerTest, NobodyListens) {
+    expect(syn(kHost4), SW_REASON_SYN_NO_LISTENER);
+    expect(syn(kHost6), SW_REASON_SYN_NO_LISTENER);
+    const Socket other = listen_on(kNeighbour4, kPort);
+    expect(syn(kHost4), SW_REASON_SYN_NO_LISTENER, kWeb, "listens at another address");
+    answered(syn(kNeighbour4).bytes());
+}
+
+TEST_F(ListenerTest, WildcardListeners) {
+    {
+        const Socket any = listen_on(address("0.0.0.0"), kPort);
+        answered(syn(kHost4).bytes());
+        answered(syn(kNeighbour4).bytes());
+        expect(syn(kHost6), SW_REASON_SYN_NO_LISTENER);
+    }
+    forget();
+    const Socket any = listen_on(address("::"), kPort);
+    answered(syn(kHost6).bytes());
+    answered(syn(kHost4).bytes());
+}
+
+TEST_F(ListenerTest, ALookUpIsBelievedForAWhile) {
+    auto listener = std::make_unique<Socket>(listen_on(kHost4, kPort));
+    answered(syn(kHost4).bytes());
+    listener.reset();
+    answered(syn(kHost4).bytes());  // not looked up again within listener_ticks
+    policy.config.listener_ticks = 1;
+    store();
+    forget();
+    EXPECT_TRUE(eventually([&] { return send(syn(kHost4).bytes()).reason() == SW_REASON_SYN_NO_LISTENER; }));
+    const Socket again = listen_on(kHost4, kPort);
+    EXPECT_TRUE(eventually([&] { return send(syn(kHost4).bytes()).reason() == SW_REASON_SYN_ANSWERED; }));
+}
+
+TEST_F(ListenerTest, MptcpListenersTakeNoCookie) {
+    ASSERT_TRUE(mptcp_available()) << "this kernel has no MPTCP (CONFIG_MPTCP, net.mptcp.enabled)";
+    const Socket listener4 = listen_on(kHost4, kPort, true), listener6 = listen_on(kHost6, kPort, true);
+    expect(syn(kHost4), SW_REASON_SYN_MPTCP);
+    expect(syn(kHost6), SW_REASON_SYN_MPTCP);
+}
+
+TEST_F(ListenerTest, AddressesOfOthersAreForwarded) {
+    const Socket any = listen_on(address("::"), kPort);
+    ASSERT_EQ(std::system("ip link add swtest0 type veth peer name swtest1 && ip link set swtest0 up && "
+                          "ip link set swtest1 up && ip addr add 203.0.113.1/24 dev swtest0 && "
+                          "ip addr add 2001:db8:f::1/64 dev swtest0 nodad"),
+              0)
+        << "iproute2 could not make a veth pair";
+    {
+        const Sysctl forward4("net/ipv4/ip_forward", "1"), forward6("net/ipv6/conf/all/forwarding", "1");
+        expect(syn(address("203.0.113.9")), SW_REASON_SYN_FORWARDED);
+        expect(syn(address("2001:db8:f::9")), SW_REASON_SYN_FORWARDED);
+        answered(syn(kHost4).bytes());
+        answered(syn(kHost6).bytes());
+        answered(syn(address("203.0.113.1")).bytes());
+        answered(syn(address("2001:db8:f::1")).bytes());
+    }
+    EXPECT_EQ(std::system("ip link del swtest0"), 0);
+}
+
+// A gateway protects what it does not hold.
+TEST_F(ListenerTest, AGatewayAsksForNoListener) {
+    policy.config.flags |= SW_FLAG_GATEWAY;
+    store();
+    answered(syn(kHost4).bytes());
+    answered(syn(address("203.0.113.9")).bytes());
+    answered(syn(kHost6).bytes());
+}
+
+class KnownTupleTest : public ListenerTest {
+  protected:
+    Packet syn_of(const Connection& connection, bool v6) {
+        const Tcp tcp{.source = connection.client.port(), .destination = kPort, .syn = true};
+        if (v6) return Ethernet{} / Packet(Ipv6{.source = kNeighbour6}) / tcp;
+        return Ethernet{} / Packet(Ipv4{.source = kNeighbour4}) / tcp;
+    }
+};
+
+TEST_F(KnownTupleTest, EstablishedAndTimeWaitKeepTheirTuple) {
+    for (const bool v6 : {false, true}) {
+        const Socket listener = listen_on(v6 ? kHost6 : kHost4, kPort);
+        Connection connection = connect_to(listener, v6);
+        const Packet again = syn_of(connection, v6);
+        fill_filter(Filter::empty);
+        answered(again.bytes());  // an empty filter proves that nobody holds it
+        fill_filter(Filter::first_generation);
+        expect(again, SW_REASON_SYN_KNOWN);
+        fill_filter(Filter::second_generation);
+        expect(again, SW_REASON_SYN_KNOWN);
+
+        connection.server = Socket();  // the host closes first and waits
+        connection.client = Socket();
+        fill_filter(Filter::first_generation);
+        expect(again, SW_REASON_SYN_KNOWN, kWeb, "TIME_WAIT");
+        // The filter says "may be": the free tuple beside it is answered.
+        answered(syn(v6 ? kHost6 : kHost4, 1234).bytes());
+    }
+}
+
+TEST_F(KnownTupleTest, TheFilterIsNotBelievedBeforeTheWalkIsDone) {
+    const Socket listener = listen_on(kHost4, kPort);
+    const Connection connection = connect_to(listener, false);
+    policy.states[kWeb].armings = 3;
+    policy.states[kWeb].trusted = 2;
+    store();
+    expect(syn_of(connection, false), SW_REASON_SYN_KNOWN);
+    answered(syn(kHost4, 1234).bytes());
+    policy.states[kWeb].trusted = 3;
+    store();
+    expect(syn_of(connection, false), SW_REASON_SYN_KNOWN, kWeb, "put into the filter when it was found");
+    fill_filter(Filter::empty);
+    answered(syn_of(connection, false).bytes());
+}
+
+}  // namespace synward::bpf_test

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "oracle.h"
+
+#include <linux/bpf.h>
+
+#include <algorithm>
+
+#include "cookie.h"
+#include "reply.h"
+
+namespace synward::bpf_test {
+
+Kind kind_of(sw_reason reason) {
+    enum : int { PASS, DROP, TX, POLICY, TC };
+    static constexpr int kKinds[] = {
+#define X(NAME, name, action, text) action,
+        SW_REASONS(X)
+#undef X
+    };
+    return static_cast<Kind>(kKinds[reason]);
+}
+
+bool is_bad_source(const Address& source, const Address& destination) {
+    if (source == destination) return true;
+    if (source.size() == 4) return source[0] == 0 || source[0] == 127 || source[0] >= 224;
+    if (source[0] == 0xff) return true;  // multicast
+    return std::all_of(source.begin(), source.end() - 1, [](auto byte) { return byte == 0; }) &&
+           source.back() <= 1;  // :: and ::1
+}
+
+std::pair<sw_reason, unsigned> Oracle::decide(const Segment& s) const {
+    const sw_config& config = policy_.config;
+    if (config.abi == 0) return {SW_REASON_NO_POLICY, kNone};
+    const unsigned index = s.port ? policy_.service_of(s.destination, *s.port) : kNone;
+    const sw_service& service = policy_.services[index];
+    if (s.fault && !s.port) return {*s.fault, kNone};
+    if (index == kNone) return {SW_REASON_NO_SERVICE, kNone};
+    if (service.mode == SW_MODE_OFF) return {SW_REASON_SERVICE_OFF, index};
+
+    const bool group = s.mac_destination[0] & 1;
+    if (group || ((config.flags & SW_FLAG_CHECK_MAC) &&
+                  !std::equal(s.mac_destination.begin(), s.mac_destination.end(), config.mac)))
+        return {SW_REASON_NOT_OURS, index};
+    switch (policy_.fate_of(s.source)) {
+        case SW_FATE_DENY:
+            return {SW_REASON_SOURCE_DENIED, index};
+        case SW_FATE_ALLOW:
+            return {SW_REASON_SOURCE_ALLOWED, index};
+        default:
+            break;
+    }
+    if (s.fault) return {*s.fault, index};
+    if (service.mode != SW_MODE_COOKIE && !policy_.states[index].armed)
+        return {SW_REASON_SERVICE_IDLE, index};
+    return {decide_armed(s, index), index};
+}
+
+sw_reason Oracle::decide_armed(const Segment& s, unsigned index) const {
+    const unsigned flags = s.flags & (kFin | kSyn | kRst | kAck);
+    if (!flags || ((flags & kSyn) && (flags & (kFin | kRst)))) return SW_REASON_BAD_FLAGS;
+    if (is_bad_source(s.source, s.destination)) return SW_REASON_BAD_SOURCE;
+    if (flags == kSyn) {
+        if (policy_.config.flags & SW_FLAG_GATEWAY) return SW_REASON_SYN_ANSWERED;
+        switch (listener(s.destination, *s.port)) {
+            case SW_LISTENER_NONE:
+                return SW_REASON_SYN_NO_LISTENER;
+            case SW_LISTENER_MPTCP:
+                return SW_REASON_SYN_MPTCP;
+            case SW_LISTENER_FORWARDED:
+                return SW_REASON_SYN_FORWARDED;
+            default:
+                return SW_REASON_SYN_ANSWERED;
+        }
+    }
+    if (flags == kAck || flags == (kAck | kFin))
+        if (policy_.services[index].delivery == SW_DELIVERY_REQSK &&
+            verify(s, epoch_, policy_.config.keyring))
+            return SW_REASON_ACK_VALIDATED;
+    if (!(policy_.config.flags & SW_FLAG_GATEWAY)) {
+        const auto kind = listener(s.destination, *s.port);
+        if (kind == SW_LISTENER_NONE || kind == SW_LISTENER_FORWARDED) return SW_REASON_NO_LISTENER;
+    }
+    if (flags & kSyn) return SW_REASON_STRAY_SYNACK;
+    if (flags & kRst) return SW_REASON_STRAY_RST;
+    return flags & kAck ? SW_REASON_STRAY_ACK : SW_REASON_STRAY_OTHER;
+}
+
+Expectation Oracle::judge(View frame) const {
+    const auto [reason, service] = decide(dissect(frame));
+    return outcome(frame, reason, service);
+}
+
+Expectation Oracle::outcome(View frame, sw_reason reason, unsigned index) const {
+    const sw_service& service = policy_.services[index];
+    Expectation e{.reason = reason,
+                  .service = index,
+                  .action = XDP_PASS,
+                  .frame = Bytes(frame.begin(), frame.end()),
+                  .metadata = {}};
+    if (index != kNone && service.mode == SW_MODE_MONITOR) return e;
+
+    const Segment s = dissect(frame);
+    const auto metadata = [&](sw_class kind, std::uint8_t option_byte, std::size_t tcp_offset) {
+        e.metadata = sw_metadata{.magic = SW_METADATA_MAGIC,
+                                 .class_ = static_cast<std::uint8_t>(kind),
+                                 .reason = static_cast<std::uint8_t>(reason),
+                                 .service = static_cast<std::uint8_t>(index),
+                                 .options = option_byte,
+                                 .tcp_offset = static_cast<std::uint16_t>(tcp_offset)};
+    };
+    switch (kind_of(reason)) {
+        case Kind::drop:
+            e.action = XDP_DROP;
+            break;
+        case Kind::tx:
+            e.action = XDP_TX;
+            e.frame = expected_reply(frame, s, service, epoch_, policy_.config.keyring);
+            break;
+        case Kind::policy: {
+            unsigned action = service.stray;
+            if (reason == SW_REASON_FRAGMENT)
+                action = index == kNone ? policy_.config.fragment : service.fragment;
+            else if (reason < SW_REASON_SERVICE_OFF)
+                action = index == kNone ? policy_.config.malformed : service.malformed;
+            if (action == SW_ACTION_DROP) e.action = XDP_DROP;
+            if (action == SW_ACTION_ESCALATE) metadata(SW_CLASS_ESCALATE, 0, 0);  // there may be no TCP
+            break;
+        }
+        default:
+            if (service.delivery != SW_DELIVERY_REQSK) break;
+            if (reason != SW_REASON_ACK_VALIDATED && reason != SW_REASON_ACK_REVALIDATED &&
+                reason != SW_REASON_ACK_FOLLOWS)
+                break;
+            metadata(reason == SW_REASON_ACK_FOLLOWS ? SW_CLASS_FOLLOWS : SW_CLASS_HANDSHAKE,
+                     verify(s, epoch_, policy_.config.keyring).value_or(0), s.transport - s.ip);
+    }
+    return e;
+}
+
+}  // namespace synward::bpf_test

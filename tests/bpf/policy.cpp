@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "policy.h"
+
+#include <bpf/bpf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "clock.h"
+#include "packet.h"
+
+namespace synward::bpf_test {
+
+namespace {
+
+__be16 wire(unsigned value) {
+    return __builtin_bswap16(static_cast<std::uint16_t>(value));
+}
+
+// The epoch must not change under a test that predicts its cookies: the shortest
+// shift whose present epoch lasts two more minutes.
+std::uint8_t calm_epoch_shift() {
+    const std::uint64_t now = ticks(), needed = 120ull * ticks_per_second();
+    std::uint8_t shift = 16;
+    while ((1ull << shift) - (now & ((1ull << shift) - 1)) < needed) ++shift;
+    return shift;
+}
+
+Address mapped(const Address& address) {
+    if (address.size() == 16) return address;
+    Address result(10);
+    result.resize(12, 0xff);
+    append(result, address);
+    return result;
+}
+
+}  // namespace
+
+sw_service make_service(const std::string& name, sw_mode mode) {
+    sw_service s{};
+    s.mode = mode;
+    s.delivery = SW_DELIVERY_REQSK;
+    s.stray = SW_ACTION_DROP;
+    s.fragment = SW_ACTION_DROP;
+    s.malformed = SW_ACTION_DROP;
+    s.options = SW_OPTION_SACK | SW_OPTION_TIMESTAMP | SW_OPTION_WSCALE | SW_OPTION_ECN;
+    s.wscale = 9;
+    s.ttl[SW_IPV4] = 64;
+    s.ttl[SW_IPV6] = 63;
+    s.mss[SW_IPV4] = wire(1460);
+    s.mss[SW_IPV6] = wire(1440);
+    s.window[SW_IPV4][0] = wire(64240);
+    s.window[SW_IPV4][1] = wire(65160);
+    s.window[SW_IPV6][0] = wire(64800);
+    s.window[SW_IPV6][1] = wire(64260);
+    s.arm_syns = 1000000;
+    std::strncpy(s.name, name.c_str(), sizeof s.name - 1);
+    return s;
+}
+
+Policy Policy::standard() {
+    Policy p;
+    p.config.abi = SW_ABI_VERSION;
+    p.config.flags = SW_FLAG_CHECK_MAC;
+    std::copy(kHostMac.begin(), kHostMac.end(), p.config.mac);
+    p.config.fragment = SW_ACTION_DROP;
+    p.config.malformed = SW_ACTION_DROP;
+    p.config.epoch_shift = calm_epoch_shift();
+    p.config.window_shift = 5;
+    p.config.hz = ticks_per_second();
+    p.config.grace_ticks = 3600 * p.config.hz;
+    p.config.listener_ticks = 3600 * p.config.hz;
+    for (unsigned i = 0; i < 8; ++i) p.config.hash_key[i] = (0x9e3779b97f4a7c15 * (2 * i + 3)) | 1;
+    p.config.keyring.key[0][0] = 0x0123456789abcdef;
+    p.config.keyring.key[0][1] = 0xfedcba9876543210;
+    p.config.keyring.key[1][0] = 0x5555aaaa5555aaaa;
+    p.config.keyring.key[1][1] = 0x3c3cc3c33c3cc3c3;
+    p.config.keyring.version = 1;
+    p.services[kWeb] = make_service("web", SW_MODE_COOKIE);
+    p.services[kMonitor] = make_service("monitor", SW_MODE_MONITOR);
+    p.services[kAuto] = make_service("auto", SW_MODE_AUTO);
+    p.services[kOff] = make_service("off", SW_MODE_OFF);
+    p.services[kBound] = make_service("bound", SW_MODE_COOKIE);
+    p.ports = {{kWebPort, kWeb},
+               {kMonitorPort, kMonitor},
+               {kAutoPort, kAuto},
+               {kOffPort, kOff},
+               {kBoundPort, SW_PORT_BY_ADDRESS}};
+    p.addresses = {{{kHost4, kBoundPort}, kBound}, {{kHost6, kBoundPort}, kBound}};
+    return p;
+}
+
+void Policy::store(const Object& object) const {
+    const std::uint32_t zero = 0;
+    const std::uint32_t generation = config.generation;
+    auto table = std::make_unique<sw_ports>();
+    for (const auto& [port, service] : ports) table->service[port] = static_cast<std::uint16_t>(service);
+    object.write("sw_ports", generation, *table);
+    for (unsigned i = 0; i < SW_SERVICES; ++i) {
+        object.write("sw_services", generation * SW_SERVICES + i, services[i]);
+        object.write("sw_state", i, states[i]);
+    }
+    object.clear("sw_addresses");
+    for (const auto& [where, service] : addresses) {
+        sw_address_key key{};
+        const Address full = mapped(where.first);
+        std::copy(full.begin(), full.end(), key.address);
+        key.port = wire(where.second);
+        key.generation = static_cast<std::uint16_t>(generation);
+        object.write("sw_addresses", key, static_cast<std::uint32_t>(service));
+    }
+
+    sw_config stored = config;
+    for (const char* map : {"sw_exact4", "sw_exact6", "sw_prefix4", "sw_prefix6"}) object.clear(map);
+    auto gate = std::make_unique<sw_gate>();
+    for (const auto& [address, bits, fate] : fates) {
+        const bool v6 = address.size() == 16;
+        const auto value = static_cast<std::uint32_t>(fate);
+        if (bits == 8 * address.size()) {
+            stored.fate_sets |= v6 ? SW_SET_EXACT6 : SW_SET_EXACT4;
+            std::array<std::uint8_t, 16> key{};
+            std::copy(address.begin(), address.end(), key.begin());
+            if (v6)
+                object.write("sw_exact6", key, value);
+            else
+                object.write("sw_exact4", std::array<std::uint8_t, 4>{key[0], key[1], key[2], key[3]}, value);
+            // Which bit is the program's own hash; "may be there" is true for all.
+            std::memset(gate->exact[v6], 0xff, sizeof gate->exact[v6]);
+            continue;
+        }
+        stored.fate_sets |= v6 ? SW_SET_PREFIX6 : SW_SET_PREFIX4;
+        if (v6) {
+            sw_prefix6 key{.length = bits, .address = {}};
+            std::copy(address.begin(), address.end(), key.address);
+            object.write("sw_prefix6", key, value);
+            std::memset(gate->prefix[SW_IPV6], 0xff, sizeof gate->prefix[SW_IPV6]);
+        } else {
+            sw_prefix4 key{.length = bits, .address = {}};
+            std::copy(address.begin(), address.end(), key.address);
+            object.write("sw_prefix4", key, value);
+            const unsigned first = get16(address, 0), span = bits >= 16 ? 1 : 1u << (16 - bits);
+            for (unsigned i = first; i < first + span; ++i) gate->prefix[SW_IPV4][i / 64] |= 1ull << (i % 64);
+        }
+    }
+    object.write("sw_gate", zero, *gate);
+    object.write("sw_config", zero, stored);
+}
+
+unsigned Policy::service_of(const Address& destination, unsigned port) const {
+    const auto found = ports.find(port);
+    if (found == ports.end()) return kNone;
+    if (found->second != SW_PORT_BY_ADDRESS) return found->second;
+    const auto bound = addresses.find({destination, port});
+    return bound == addresses.end() ? kNone : bound->second;
+}
+
+sw_fate Policy::fate_of(const Address& source) const {
+    const Fate* best = nullptr;
+    for (const auto& fate : fates) {
+        if (fate.address.size() != source.size()) continue;
+        bool inside = true;
+        for (unsigned bit = 0; bit < fate.bits; ++bit)
+            inside &= !((fate.address[bit / 8] ^ source[bit / 8]) & (0x80 >> bit % 8));
+        if (inside && (!best || fate.bits > best->bits)) best = &fate;
+    }
+    return best ? best->fate : SW_FATE_NONE;
+}
+
+}  // namespace synward::bpf_test

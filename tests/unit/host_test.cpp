@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/host.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace synward {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Host, ReadsSysctlsAndKeepsDefaultsForAbsentOnes) {
+    const auto root = std::filesystem::temp_directory_path() / ("synward-sysctl-" + std::to_string(getpid()));
+    std::filesystem::create_directories(root / "net/ipv4");
+    std::filesystem::create_directories(root / "net/ipv6/conf/eth7");
+    std::ofstream(root / "net/ipv4/tcp_rmem") << "4096\t131072\t33554432\n";
+    std::ofstream(root / "net/ipv4/tcp_sack") << "0\n";
+    std::ofstream(root / "net/ipv4/tcp_timestamps") << "2\n";
+    std::ofstream(root / "net/ipv6/conf/eth7/hop_limit") << "33\n";
+    const Sysctls s = read_sysctls("eth7", root);
+    std::filesystem::remove_all(root);
+    EXPECT_EQ(s.tcp_rmem_max, 33554432u);
+    EXPECT_FALSE(s.tcp_sack);
+    EXPECT_EQ(s.tcp_timestamps, 2);
+    EXPECT_EQ(s.hop_limit, 33);
+    EXPECT_EQ(s.tcp_syncookies, 1);
+    EXPECT_EQ(s.conntrack_tcp_loose, -1);
+}
+
+TEST(Host, TheTickRateIsOneThatLinuxHas) {
+    EXPECT_THAT(tick_rate(), testing::AnyOf(24u, 100u, 250u, 300u, 1000u));
+}
+
+TEST(Host, ChoosesADeliveryAndSaysWhy) {
+    HostFacts host;
+    host.kernel = "6.1.0";
+    auto choice = choose_delivery(SW_DELIVERY_AUTO, host);
+    ASSERT_TRUE(choice);
+    EXPECT_EQ(choice->delivery, SW_DELIVERY_KERNEL);
+    EXPECT_THAT(choice->why, HasSubstr("Linux 6.1.0"));
+    host.reqsk = true;
+    choice = choose_delivery(SW_DELIVERY_AUTO, host);
+    EXPECT_EQ(choice->delivery, SW_DELIVERY_REQSK);
+    EXPECT_EQ(choose_delivery(SW_DELIVERY_SYNPROXY, host)->delivery, SW_DELIVERY_SYNPROXY);
+}
+
+}  // namespace
+}  // namespace synward

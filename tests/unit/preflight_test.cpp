@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/preflight.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace synward {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+struct PreflightTest : testing::Test {
+    PreflightTest() {
+        config.services.push_back({.name = "web", .ports = {80}});
+        host.kernel = "6.12.0";
+        host.btf = true;
+        host.reqsk = true;
+    }
+    const Finding* about(std::string_view subject) {
+        found = check_sysctls(config, host);
+        const auto at =
+            std::find_if(found.begin(), found.end(), [&](const Finding& f) { return f.subject == subject; });
+        return at == found.end() ? nullptr : &*at;
+    }
+    Settings& settings() { return config.services[0].settings; }
+
+    Config config;
+    HostFacts host;
+    std::vector<Finding> found;
+};
+
+TEST_F(PreflightTest, ADefaultHostIsFine) {
+    EXPECT_THAT(check_sysctls(config, host), IsEmpty());
+}
+
+TEST_F(PreflightTest, RequestSocketsNeedCookiesAllowed) {
+    host.sysctls.tcp_syncookies = 0;
+    const Finding* f = about("net.ipv4.tcp_syncookies");
+    ASSERT_TRUE(f);
+    EXPECT_EQ(f->severity, Severity::error);
+    EXPECT_EQ(f->fix, "sysctl -w net.ipv4.tcp_syncookies=1");
+    host.sysctls.tcp_syncookies = 2;
+    EXPECT_FALSE(about("net.ipv4.tcp_syncookies"));
+    host.sysctls.tcp_syncookies = 0;
+    settings().mode = SW_MODE_OFF;
+    EXPECT_FALSE(about("net.ipv4.tcp_syncookies")) << "a service that is off needs nothing";
+}
+
+TEST_F(PreflightTest, KernelCookiesNeedMore) {
+    host.reqsk = false;
+    const Finding* f = about("net.ipv4.tcp_syncookies");
+    ASSERT_TRUE(f);
+    EXPECT_EQ(f->fix, "sysctl -w net.ipv4.tcp_syncookies=2");
+    f = about("net.ipv4.tcp_timestamps");
+    ASSERT_TRUE(f);
+    EXPECT_EQ(f->severity, Severity::warning);
+    host.sysctls.tcp_syncookies = 2;
+    host.sysctls.tcp_timestamps = 2;
+    EXPECT_THAT(check_sysctls(config, host), IsEmpty());
+}
+
+TEST_F(PreflightTest, ConntrackMustBeLooseOnAHostAndStrictBeforeSynproxy) {
+    host.sysctls.conntrack_tcp_loose = 0;
+    const Finding* f = about("net.netfilter.nf_conntrack_tcp_loose");
+    ASSERT_TRUE(f);
+    EXPECT_THAT(f->fix, HasSubstr("=1"));
+    settings().delivery = SW_DELIVERY_SYNPROXY;
+    EXPECT_FALSE(about("net.netfilter.nf_conntrack_tcp_loose"));
+    host.sysctls.conntrack_tcp_loose = 1;
+    f = about("net.netfilter.nf_conntrack_tcp_loose");
+    ASSERT_TRUE(f);
+    EXPECT_THAT(f->fix, HasSubstr("=0"));
+    host.sysctls.conntrack_tcp_loose = -1;
+    EXPECT_TRUE(about("conntrack"));
+}
+
+TEST_F(PreflightTest, AKernelThatCannot) {
+    host.btf = false;
+    EXPECT_TRUE(about("/sys/kernel/btf/vmlinux"));
+    host.btf = true;
+    host.reqsk = false;
+    settings().delivery = SW_DELIVERY_REQSK;
+    const Finding* f = about("service web");
+    ASSERT_TRUE(f);
+    EXPECT_THAT(f->text, HasSubstr("bpf_sk_assign_tcp_reqsk"));
+}
+
+TEST_F(PreflightTest, Interfaces) {
+    Interface interface { .name = "eth0", .up = true };
+    EXPECT_THAT(check_interface(interface, true, false), IsEmpty())
+        << "offload hurts only where there are VLANs";
+    interface.vlans = {"eth0.7"};
+    EXPECT_THAT(check_interface(interface, false, false), IsEmpty());
+    const auto vlan = check_interface(interface, true, false);
+    ASSERT_EQ(vlan.size(), 1u);
+    EXPECT_THAT(vlan[0].text, HasSubstr("eth0.7"));
+    EXPECT_EQ(vlan[0].fix, "ethtool -K eth0 rxvlan off");
+    EXPECT_EQ(check_interface(interface, false, true)[0].fix, "ethtool -K eth0 lro off");
+}
+
+TEST_F(PreflightTest, AnInterfaceThatIsNotThere) {
+    config.daemon.interfaces = {"no-such-device"};
+    const auto findings = preflight(config);
+    EXPECT_TRUE(std::any_of(findings.begin(), findings.end(), [](const Finding& f) {
+        return f.subject == "no-such-device" && f.severity == Severity::error;
+    }));
+    EXPECT_TRUE(std::is_sorted(findings.begin(), findings.end(),
+                               [](const Finding& a, const Finding& b) { return a.severity > b.severity; }));
+}
+
+}  // namespace
+}  // namespace synward
