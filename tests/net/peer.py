@@ -9,6 +9,7 @@ The server takes one line per connection or request:
     put BYTES   reads that many bytes, answers their SHA-256 in hex
 """
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -101,6 +102,19 @@ def serve(options):
 
 
 def dial(options):
+    """A fixed local port may belong to our own last connection for a moment (LAST_ACK)."""
+    deadline = time.monotonic() + 5 * SLOW
+    while True:
+        try:
+            return dial_once(options)
+        except OSError as error:
+            busy = error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE)
+            if not (options.bind_port and busy and time.monotonic() < deadline):
+                raise
+        time.sleep(0.02)
+
+
+def dial_once(options):
     sock = open_socket(options.host, options.mptcp)
     sock.settimeout(options.timeout * SLOW)
     if options.bind_port:
