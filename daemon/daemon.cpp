@@ -200,7 +200,7 @@ void Daemon::signal(int number) {
 }
 
 void Daemon::report(const Guard& guard, const Event& event) {
-    if (!control_ || !control_->has_subscribers()) return;
+    if (is_observation(event.type) || !control_ || !control_->has_subscribers()) return;
     nlohmann::json json = event_json(event, &guard.policy());
     json["interface"] = guard.name();
     control_->publish(json);

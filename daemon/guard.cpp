@@ -128,7 +128,7 @@ void Guard::refresh_policy() {
 }
 
 void Guard::take(const Event& event) {
-    if (event.type != SW_EVENT_SAMPLE) {
+    if (is_arming(event.type)) {
         refresh_policy();
         const sw_service& service = policy_.services[event.service % SW_SERVICES];
         const bool armed = event.type == SW_EVENT_ARMED || event.type == SW_EVENT_OVERFLOW;

@@ -40,6 +40,7 @@ class Parser {
                     {{"daemon", [&](const toml::node& n) { with(n, "daemon", &Parser::daemon); }},
                      {"defaults", [](const toml::node&) {}},
                      {"limits", [&](const toml::node& n) { with(n, "limits", &Parser::limits); }},
+                     {"escalation", [&](const toml::node& n) { with(n, "escalation", &Parser::escalation); }},
                      {"sources", [&](const toml::node& n) { with(n, "sources", &Parser::sources); }},
                      {"service", [&](const toml::node& n) { services(n); }}});
         if (!read_.ok()) return fail(ErrorCode::config, read_.text());
@@ -127,6 +128,45 @@ class Parser {
                      {"flows", number(l.flows, "limits.flows", 1024, 1 << 24)}});
     }
 
+    void escalation(const toml::table& table) {
+        EscalationConfig& e = config_.escalation;
+        read_.table(table, "escalation",
+                    {{"transport",
+                      [&](const toml::node& n) {
+                          static const ConfigReader::Words words{"auto", "ring", "nfqueue", "none"};
+                          if (const auto i = read_.choice(n, "escalation.transport", words))
+                              e.transport = static_cast<TransportChoice>(*i);
+                      }},
+                     {"queues",
+                      [&](const toml::node& n) {
+                          take(e.queues, read_.integer(n, "escalation.queues", 1, SW_RINGS_MAX));
+                      }},
+                     {"queue",
+                      [&](const toml::node& n) {
+                          take(e.queue, read_.integer(n, "escalation.queue", 0, 65535 - SW_RINGS_MAX));
+                      }},
+                     {"slots", [&](const toml::node& n) { slots(n); }},
+                     {"deadline",
+                      [&](const toml::node& n) {
+                          take(e.deadline, read_.duration(n, "escalation.deadline", 1ms, 10s));
+                      }},
+                     {"fail", [&](const toml::node& n) {
+                          static const ConfigReader::Words words{"accept", "drop"};
+                          if (const auto i = read_.choice(n, "escalation.fail", words))
+                              e.fail = static_cast<sw_ring_fail>(*i);
+                      }}});
+    }
+
+    void slots(const toml::node& node) {
+        const auto slots =
+            read_.integer(node, "escalation.slots", SW_RING_SLOTS_MIN, SW_RING_SLOTS_MAX);
+        if (slots && (*slots & (*slots - 1)))
+            read_.mistake(node, "escalation.slots",
+                          fmt::format("{} is no power of two; one like 1024 or 4096 is allowed", *slots));
+        else
+            take(config_.escalation.slots, slots);
+    }
+
     void sources(const toml::table& table) {
         auto list = [&](std::vector<Prefix>& target, const char* key) {
             return [this, &target, key](const toml::node& node) {
@@ -185,6 +225,22 @@ class Parser {
             {"stray", action(s.stray, "stray")},
             {"fragment", action(s.fragment, "fragment")},
             {"malformed", action(s.malformed, "malformed")},
+            {"odd_syn",
+             [this, &s, path](const toml::node& n) {
+                 static const ConfigReader::Words words{"answer", "drop", "escalate"};
+                 if (const auto i = read_.choice(n, path + "odd_syn", words))
+                     s.odd_syn = static_cast<sw_action>(*i);
+             }},
+            {"escalate_rate",
+             [this, &s, path](const toml::node& n) {
+                 take(s.escalate_rate, read_.integer(n, path + "escalate_rate", 1, 10'000'000));
+             }},
+            {"escalate_default",
+             [this, &s, path](const toml::node& n) {
+                 static const ConfigReader::Words words{"pass", "drop"};
+                 if (const auto i = read_.choice(n, path + "escalate_default", words))
+                     s.escalate_default = static_cast<sw_action>(*i);
+             }},
             {"arm_rate",
              [this, &s, path](const toml::node& n) {
                  take(s.arm_rate, read_.integer(n, path + "arm_rate", 1, 100'000'000));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/abi/policy.h"
+#include "lib/abi/ring.h"
 #include "lib/address.h"
 #include "lib/result.h"
 
@@ -26,6 +27,9 @@ struct Settings {
     sw_action stray = SW_ACTION_DROP;
     sw_action fragment = SW_ACTION_PASS;
     sw_action malformed = SW_ACTION_DROP;
+    sw_action odd_syn = SW_ACTION_PASS;           // SYNs with unusual options; pass: answered like any
+    std::uint32_t escalate_rate = 1000;           // packets a second that the daemon is asked about
+    sw_action escalate_default = SW_ACTION_DROP;  // what exceeds it: pass or drop
     std::uint32_t arm_rate = 2000;             // SYNs a second that arm the service
     std::optional<std::uint32_t> disarm_rate;  // below it the hold time runs; half of arm_rate
     std::chrono::milliseconds hold{10'000};    // armed at least this long
@@ -60,7 +64,19 @@ struct DaemonConfig {
 struct LimitsConfig {
     std::uint32_t reply_rate = 0;         // SYN-ACKs a second of the interface; 0: no limit
     std::uint32_t prefix_rate = 20'000;   // SYN-ACKs a second to one source prefix (/24, /48); 0: no limit
-    std::uint32_t flows = default_flows;  // entries of each flow table (IPv4, IPv6)
+    std::uint32_t flows = default_flows;  // entries of the flow table, rounded up to a power of two
+};
+
+enum class TransportChoice { automatic, ring, nfqueue, none };
+
+// How doubtful packets reach the daemon.
+struct EscalationConfig {
+    TransportChoice transport = TransportChoice::automatic;
+    std::uint16_t queues = 1;    // rings or queues, each with a thread of its own
+    std::uint16_t queue = 5100;  // number of the first nfnetlink queue
+    std::uint32_t slots = 4096;  // packets that wait in one of them; a power of two
+    std::chrono::milliseconds deadline{200};  // ring: a packet is held at most this long
+    sw_ring_fail fail = SW_RING_FAIL_ACCEPT;  // no verdict in time, no room, no daemon
 };
 
 struct SourcesConfig {
@@ -72,6 +88,7 @@ struct Config {
     DaemonConfig daemon;
     Settings defaults;
     LimitsConfig limits;
+    EscalationConfig escalation;
     SourcesConfig sources;
     std::vector<ServiceConfig> services;
 };

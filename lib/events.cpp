@@ -31,7 +31,8 @@ std::optional<Event> decode_event(const void* data, std::size_t size) {
                 .type = static_cast<sw_event_type>(raw.type),
                 .service = raw.service,
                 .rate = raw.rate};
-    if (event.type == SW_EVENT_SAMPLE) {
+    if (!is_arming(event.type)) {
+        event.shape = raw.shape;
         event.reason = static_cast<sw_reason>(raw.reason);
         event.source = address_of(raw.family, raw.source);
         event.destination = address_of(raw.family, raw.destination);

@@ -20,14 +20,25 @@ struct Event {
     std::chrono::nanoseconds time{};  // CLOCK_MONOTONIC
     sw_event_type type = SW_EVENT_ARMED;
     unsigned service = 0;    // index
-    std::uint32_t rate = 0;  // SYNs a second (armed, overflow, disarmed)
-    // sample only
+    std::uint32_t rate = 0;  // SYNs a second; is_arming() only
+    // sample, handshake and shape only
     sw_reason reason = SW_REASON_NO_POLICY;
     Address source;
     Address destination;
     std::uint16_t source_port = 0;  // host byte order
     std::uint16_t destination_port = 0;
+    sw_shape shape{};  // shape only
 };
+
+// Of a service; the other types are about one packet.
+[[nodiscard]] constexpr bool is_arming(sw_event_type type) {
+    return type == SW_EVENT_ARMED || type == SW_EVENT_OVERFLOW || type == SW_EVENT_DISARMED;
+}
+
+// For the deciders to learn from; too many to show.
+[[nodiscard]] constexpr bool is_observation(sw_event_type type) {
+    return type == SW_EVENT_HANDSHAKE || type == SW_EVENT_SHAPE;
+}
 
 // Nothing for a record of a type or family this version does not know.
 [[nodiscard]] std::optional<Event> decode_event(const void* data, std::size_t size);

@@ -346,24 +346,14 @@ Result<std::vector<ServiceState>> Instance::states() const {
 }
 
 Result<std::uint64_t> Instance::count_flows() const {
-    constexpr std::uint32_t chunk = 16384;
-    std::vector<std::uint8_t> keys(chunk * sizeof(sw_flow6));
-    std::vector<sw_flow> values(chunk);
-    std::uint64_t flows = 0;
-    for (const char* name : {"sw_flows4", "sw_flows6"}) {
-        std::uint32_t position = 0;
-        LIBBPF_OPTS(bpf_map_batch_opts, options);
-        for (void* from = nullptr;; from = &position) {
-            std::uint32_t count = chunk;
-            const int error = bpf_map_lookup_batch(impl_->maps->fd(name), from, &position, keys.data(),
-                                                   values.data(), &count, &options);
-            if (error && error != -ENOENT)
-                return fail_errno(-error, fmt::format("cannot count the map {}", name));
-            flows += count;
-            if (error) break;
-        }
-    }
-    return flows;
+    const std::uint32_t sets = impl_->maps->entries("sw_flows");
+    const auto flows = MappedArray<sw_flow_set>::create(impl_->maps->fd("sw_flows"), sets, "sw_flows");
+    if (!flows) return tl::unexpected(flows.error());
+    std::uint64_t count = 0;
+    for (std::uint32_t set = 0; set < sets; set++)
+        for (__u64& entry : flows->data()[set].entry)
+            count += std::atomic_ref(entry).load(std::memory_order_relaxed) != 0;
+    return count;
 }
 
 Result<std::uint64_t> Instance::memory() const {

@@ -29,7 +29,7 @@ enum class AttachMode { native, generic, offload, dispatcher };
 
 struct LoadOptions {
     std::string object;                   // empty: find_object()
-    std::uint32_t flows = default_flows;  // entries of each flow table
+    std::uint32_t flows = default_flows;  // entries of the flow table
     bool generic = false;                 // do not try the driver's own mode
 };
 
@@ -95,7 +95,7 @@ class Instance {
     // The live config: stamps, keys, flags.
     [[nodiscard]] sw_config config() const;
 
-    // Entries in the flow tables: walks them, so not for a hot path.
+    // Entries in the flow table: walks it, so not for a hot path.
     [[nodiscard]] Result<std::uint64_t> count_flows() const;
     // Memory the maps may take at most, in bytes, as the kernel reports it.
     [[nodiscard]] Result<std::uint64_t> memory() const;

@@ -69,6 +69,8 @@ json services_json(const CompiledPolicy& policy, const std::vector<ServiceState>
             {"stray", action_name(s.stray)},
             {"fragment", action_name(s.fragment)},
             {"malformed", action_name(s.malformed)},
+            {"odd_syn", s.odd_syn == SW_ACTION_PASS ? "answer" : action_name(s.odd_syn)},
+            {"escalate_default", action_name(s.escalate_default)},
             {"mss", families_json(s.mss)},
             {"wscale", s.options & SW_OPTION_WSCALE ? json(s.wscale) : json(nullptr)},
             {"sack", (s.options & SW_OPTION_SACK) != 0},
@@ -128,11 +130,11 @@ json event_json(const Event& event, const CompiledPolicy* policy) {
         {"time_ns", event.time.count()}, {"event", event_name(event.type)}, {"service", event.service}};
     if (policy && event.service < SW_SERVICES && policy->services[event.service].name[0])
         object["name"] = policy->services[event.service].name;
-    if (event.type != SW_EVENT_SAMPLE) {
+    if (is_arming(event.type)) {
         object["syn_rate"] = event.rate;
         return object;
     }
-    object["reason"] = reason_name(event.reason);
+    if (event.type == SW_EVENT_SAMPLE) object["reason"] = reason_name(event.reason);
     object["source"] = event.source.to_string();
     object["source_port"] = event.source_port;
     object["destination"] = event.destination.to_string();

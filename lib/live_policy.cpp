@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -185,6 +186,7 @@ void LivePolicy::store_config(const sw_config& wanted, std::uint32_t generation,
         std::copy(std::begin(wanted.hash_key), std::end(wanted.hash_key), c.hash_key);
         c.keyring = first_keyring(epoch);
         c.epoch_shift = wanted.epoch_shift;
+        c.flow_shift = static_cast<__u8>(std::bit_width(maps_->entries("sw_flows")) - 1);
     }
     store(c.generation, generation);
     if (first) store(c.abi, __u32{SW_ABI_VERSION});

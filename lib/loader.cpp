@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <xdp/libxdp.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -117,13 +119,12 @@ Result<LoadedProgram> LoadedProgram::with_own_maps(const std::string& path, cons
                                                    std::uint32_t flows) {
     auto loaded = open(path, program);
     if (!loaded) return loaded;
-    for (const char* name : {"sw_flows4", "sw_flows6"}) {
-        bpf_map* map = bpf_object__find_map_by_name(loaded->object_.get(), name);
-        if (!map)
-            return fail(ErrorCode::mismatch,
-                        fmt::format("the BPF object {} has no map {}; it is of another version", path, name));
-        bpf_map__set_max_entries(map, flows);
-    }
+    bpf_map* map = bpf_object__find_map_by_name(loaded->object_.get(), "sw_flows");
+    if (!map)
+        return fail(ErrorCode::mismatch,
+                    fmt::format("the BPF object {} has no map sw_flows; it is of another version", path));
+    // Sets are chosen by so many bits of a hash.
+    bpf_map__set_max_entries(map, std::bit_ceil(std::max<std::uint32_t>(flows / SW_FLOW_WAYS, 1)));
     if (auto done = loaded->load(path, program); !done) return tl::unexpected(done.error());
     return loaded;
 }

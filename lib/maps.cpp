@@ -21,12 +21,12 @@ constexpr Layout layouts[] = {
     {"sw_addresses", sizeof(sw_address_key), 4},
     {"sw_stats", 4, sizeof(sw_stats)},
     {"sw_cpu", 4, sizeof(sw_cpu)},
-    {"sw_flows4", sizeof(sw_flow4), sizeof(sw_flow)},
-    {"sw_flows6", sizeof(sw_flow6), sizeof(sw_flow)},
+    {"sw_flows", 4, sizeof(sw_flow_set)},
     {"sw_exact4", 4, 4},
     {"sw_exact6", 16, 4},
     {"sw_prefix4", sizeof(sw_prefix4), 4},
     {"sw_prefix6", sizeof(sw_prefix6), 4},
+    {"sw_tickets", sizeof(sw_ticket_key), sizeof(sw_ticket)},
     {"sw_events", 0, 0},
 };
 #define X(variable, name, text) +1
@@ -92,6 +92,11 @@ Result<MapSet> MapSet::of_program(int program_fd) {
 int MapSet::fd(std::string_view name) const {
     const auto found = maps_.find(name);
     return found == maps_.end() ? -1 : found->second.fd.get();
+}
+
+std::uint32_t MapSet::entries(std::string_view name) const {
+    const auto found = maps_.find(name);
+    return found == maps_.end() ? 0 : found->second.info.max_entries;
 }
 
 }  // namespace synward

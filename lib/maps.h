@@ -33,6 +33,8 @@ class MapSet {
 
     // -1 when there is no such map.
     [[nodiscard]] int fd(std::string_view name) const;
+    // Most entries of a map; 0 when there is no such map.
+    [[nodiscard]] std::uint32_t entries(std::string_view name) const;
     [[nodiscard]] const std::map<std::string, Map, std::less<>>& all() const { return maps_; }
 
   private:

@@ -92,6 +92,15 @@ class Compiler {
         const unsigned spread = std::max(1u, std::min(host_.cpus, interface_.rx_queues));
         c.reply = rate_limit(config_.limits.reply_rate, spread, hz);
         c.prefix = rate_limit(config_.limits.prefix_rate, spread, hz);
+        if (config_.escalation.transport != TransportChoice::none) c.flags |= SW_FLAG_REPORT;
+        // Packets whose port cannot be read belong to no service.
+        budget(config_.defaults, policy_.services[0]);
+    }
+
+    void budget(const Settings& set, sw_service& out) const {
+        const unsigned spread = std::max(1u, std::min(host_.cpus, interface_.rx_queues));
+        out.escalate_default = set.escalate_default;
+        out.escalate = rate_limit(set.escalate_rate, spread, host_.hz);
     }
 
     // The index of the name, else one that was free, else one that is free now.
@@ -147,6 +156,8 @@ class Compiler {
         out.stray = set.stray;
         out.fragment = set.fragment;
         out.malformed = set.malformed;
+        out.odd_syn = set.odd_syn;
+        budget(set, out);
         out.ttl[SW_IPV4] = host_.sysctls.ttl;
         out.ttl[SW_IPV6] = host_.sysctls.hop_limit;
         negotiate(s, out);

@@ -12,7 +12,7 @@
 namespace synward {
 
 // What the program does with a packet that leaves for a reason; see lib/abi/reasons.h.
-enum class ReasonAction { PASS, DROP, TX, POLICY, TC };
+enum class ReasonAction { PASS, DROP, TX, POLICY, TC, RING };
 
 struct Reason {
     std::string_view name;
@@ -38,9 +38,9 @@ inline constexpr std::array<Reason, SW_REASON_COUNT> reasons{{
     return std::nullopt;
 }
 
-// "pass", "drop", "tx", "policy", "tc"
+// "pass", "drop", "tx", "policy", "tc", "ring"
 [[nodiscard]] constexpr std::string_view reason_action_name(ReasonAction action) {
-    constexpr std::array<std::string_view, 5> names{"pass", "drop", "tx", "policy", "tc"};
+    constexpr std::array<std::string_view, 6> names{"pass", "drop", "tx", "policy", "tc", "ring"};
     return names[static_cast<unsigned>(action)];
 }
 

@@ -40,7 +40,8 @@ __attribute__((noinline)) int options_read(struct xdp_md *ctx, __u32 offset, __u
 	return 0;
 }
 
-static __always_inline void answer_options(struct xdp_md *ctx, struct view *v, struct options *o)
+/* Returns whether their layout is one of the usual. */
+static __always_inline bool answer_options(struct xdp_md *ctx, struct view *v, struct options *o)
 {
 	const __u32 *words = (__u32 *)(v->tcp + 1);
 	__u32 length = v->header - sizeof(struct tcphdr);
@@ -49,21 +50,22 @@ static __always_inline void answer_options(struct xdp_md *ctx, struct view *v, s
 	/* the bounds of each usual layout are constants, as the verifier wants them */
 	if (length == 20 && (void *)(words + 5) <= v->end) {
 		if (options_usual(words, 20, o))
-			return;
+			return true;
 	} else if (length == 12 && (void *)(words + 3) <= v->end) {
 		if (options_usual(words, 12, o))
-			return;
+			return true;
 	} else if (length == 24 && (void *)(words + 6) <= v->end) {
 		if (options_usual(words, 24, o))
-			return;
+			return true;
 	} else if (length == 4 && (void *)(words + 1) <= v->end) {
 		if (options_usual(words, 4, o))
-			return;
+			return true;
 	} else if (length == 0) {
-		return;
+		return true;
 	}
 	options_read(ctx, (void *)words - v->data, length, &any);
 	*o = any;
+	return false;
 }
 
 /* The option byte of the cookie. */
@@ -79,28 +81,26 @@ static __always_inline __u8 answer_option_byte(const struct options *o, __u8 neg
 	return byte | cookie_mss_index(o->mss, family) << COOKIE_MSS_SHIFT;
 }
 
-/* Chooses options and ISN. SW_REASON_COUNT on success. */
+/* Chooses among the options of the SYN, and the ISN. SW_REASON_COUNT on success. */
 static __always_inline enum sw_reason answer_prepare(struct xdp_md *ctx,
 						     const struct sw_config *config,
 						     const struct sw_service *service,
 						     struct sw_cpu *cpu, struct view *v,
-						     struct reply *reply,
-						     const int family)
+						     const struct options *o,
+						     struct reply *reply, const int family)
 {
-	struct options o = {};
-	__u8 offered, byte;
+	__u8 offered = o->found;
+	__u8 byte;
 
-	answer_options(ctx, v, &o);
-	offered = o.found;
 	if ((v->flags & (FLAG_ECE | FLAG_CWR)) == (FLAG_ECE | FLAG_CWR))
 		offered |= SW_OPTION_ECN;
 	offered &= service->options;
-	reply->tsecr = o.tsval;
+	reply->tsecr = o->tsval;
 	if (service->delivery == SW_DELIVERY_REQSK) {
 		__u32 epoch = epoch_now(config);
 		__u64 hash = cookie_hash(&v->in, epoch_key(config, cpu, epoch), family);
 
-		byte = answer_option_byte(&o, offered, family);
+		byte = answer_option_byte(o, offered, family);
 		reply->isn = cookie_isn(hash, byte, epoch);
 		reply->tsval = bpf_htonl(cookie_tsval(hash));
 	} else {
@@ -121,7 +121,7 @@ static __always_inline enum sw_reason answer_prepare(struct xdp_md *ctx,
 			offered = 0;
 		if (kcookie_make(ctx, &q, &isn))
 			return SW_REASON_SYN_NO_COOKIE;
-		byte = answer_option_byte(&o, offered, family);
+		byte = answer_option_byte(o, offered, family);
 		reply->isn = isn;
 		reply->tsval = bpf_htonl(kcookie_tsval(byte));
 	}

@@ -98,8 +98,10 @@ static __always_inline void arm_syn(struct xdp_md *ctx, const struct sw_config *
 	}
 	pending->window = window;
 	pending->syns = 0;
-	if (!arm_account(index, config->generation, now, syns) || state->armed ||
-	    config->flags & SW_FLAG_GATEWAY)
+	if (!arm_account(index, config->generation, now, syns) || state->armed)
+		return;
+	events_shape(ctx, config, cpu, v, index, now, family);
+	if (config->flags & SW_FLAG_GATEWAY)
 		return;
 	/* once in a window: does the listener keep up? */
 	answer.overflows = 0;

@@ -43,71 +43,116 @@ static __always_inline void flows_stamp(struct sw_memory *memory, const __u64 so
 		__sync_fetch_and_or(word, bit);
 }
 
-static __always_inline void flows_key4(struct sw_flow4 *key, const struct view *v)
+static __always_inline struct sw_flow_set *flows_set(const struct sw_memory *memory, __u64 hash)
 {
-	key->source = v->in.source[0];
-	key->destination = v->in.destination[0];
-	*(__u32 *)&key->source_port = v->in.ports;
+	__u32 index = hash >> 32 >> (32 - (memory->config.flow_shift & 31));
+
+	return bpf_map_lookup_elem(&sw_flows, &index);
 }
 
-static __always_inline void flows_key6(struct sw_flow6 *key, const struct view *v)
+/* The way that holds the hash's tag, or -1. Out of line: most flows are in the way tried first. */
+__attribute__((noinline)) int flows_scan(__u64 hash)
 {
-	key->source[0] = v->in.source[0];
-	key->source[1] = v->in.source[0] >> 32;
-	key->source[2] = v->in.source[1];
-	key->source[3] = v->in.source[1] >> 32;
-	key->destination[0] = v->in.destination[0];
-	key->destination[1] = v->in.destination[0] >> 32;
-	key->destination[2] = v->in.destination[1];
-	key->destination[3] = v->in.destination[1] >> 32;
-	*(__u32 *)&key->source_port = v->in.ports;
-}
+	struct sw_memory *memory = memory_get();
+	struct sw_flow_set *set;
+	int i;
 
-static __always_inline struct sw_flow *flows_find(const struct view *v, const int family)
-{
-	if (family == SW_IPV4) {
-		struct sw_flow4 key;
+	if (!memory)
+		return -1;
+	set = flows_set(memory, hash);
+	if (!set)
+		return -1;
+	for (i = 0; i < SW_FLOW_WAYS; i++) {
+		__u64 entry = set->entry[i];
 
-		flows_key4(&key, v);
-		return bpf_map_lookup_elem(&sw_flows4, &key);
-	} else {
-		struct sw_flow6 key;
-
-		flows_key6(&key, v);
-		return bpf_map_lookup_elem(&sw_flows6, &key);
+		if ((__u32)entry == (__u32)hash && sw_flow_state_of(entry))
+			return i;
 	}
+	return -1;
 }
 
-static __always_inline void flows_add(struct sw_memory *memory, const struct view *v,
-				      const struct sw_flow *flow, const int family)
+/* Stores the entry in the place of the same tag, else a free one, else the oldest. */
+__attribute__((noinline)) int flows_put(__u64 hash, __u64 entry, __u32 now)
 {
-	if (family == SW_IPV4) {
-		struct sw_flow4 key;
+	struct sw_memory *memory = memory_get();
+	__u32 oldest = 0, age, i;
+	struct sw_flow_set *set;
+	__u64 way;
+	int found;
 
-		flows_key4(&key, v);
-		bpf_map_update_elem(&sw_flows4, &key, flow, BPF_ANY);
-	} else {
-		struct sw_flow6 key;
-
-		flows_key6(&key, v);
-		bpf_map_update_elem(&sw_flows6, &key, flow, BPF_ANY);
+	if (!memory)
+		return 0;
+	set = flows_set(memory, hash);
+	if (!set)
+		return 0;
+	way = sw_flow_way(hash);
+	found = flows_scan(hash);
+	if (found >= 0) {
+		way = found;
+	} else if (set->entry[way]) {
+		for (i = 0; i < SW_FLOW_WAYS; i++) {
+			if (!set->entry[i]) {
+				way = i;
+				break;
+			}
+			age = sw_flow_age(set->entry[i], now);
+			if (age >= oldest) {
+				oldest = age;
+				way = i;
+			}
+		}
 	}
+	BOUND_MASK(way, 7);
+	set->entry[way] = entry;
+	return 0;
+}
+
+/* Where the connection's entry is, or 0. */
+static __always_inline __u64 *flows_find(const struct sw_memory *memory, const struct view *v,
+					 const int family)
+{
+	__u64 hash = hash_flow(memory->config.hash_key, v->in.source, v->in.destination,
+			       v->in.ports, family);
+	struct sw_flow_set *set = flows_set(memory, hash);
+	__u64 way = sw_flow_way(hash);
+	int found;
+
+	if (!set)
+		return 0;
+	BOUND_MASK(way, 7);
+	if ((__u32)set->entry[way] == (__u32)hash && sw_flow_state_of(set->entry[way]))
+		return &set->entry[way];
+	found = flows_scan(hash);
+	if (found < 0)
+		return 0;
+	way = found;
+	BOUND_MASK(way, 7);
+	return &set->entry[way];
+}
+
+static __always_inline void flows_add(struct sw_memory *memory, const struct view *v, __u8 options,
+				      enum sw_flow_state state, __u32 now, const int family)
+{
+	__u64 hash = hash_flow(memory->config.hash_key, v->in.source, v->in.destination,
+			       v->in.ports, family);
+
+	flows_put(hash, sw_flow_entry(hash, options, state, now), now);
 	flows_stamp(memory, v->in.source, v->in.ports, family);
 }
 
-static __always_inline void flows_delete(const struct view *v, const int family)
+/* The kernel has the connection, or it is still in use: says so, with the time. */
+static __always_inline void flows_confirm(__u64 *entry, __u32 now)
 {
-	if (family == SW_IPV4) {
-		struct sw_flow4 key;
+	*entry = sw_flow_entry(*entry, sw_flow_options(*entry), SW_FLOW_CONFIRMED, now);
+}
 
-		flows_key4(&key, v);
-		bpf_map_delete_elem(&sw_flows4, &key);
-	} else {
-		struct sw_flow6 key;
+static __always_inline void flows_delete(const struct sw_memory *memory, const struct view *v,
+					 const int family)
+{
+	__u64 *entry = flows_find(memory, v, family);
 
-		flows_key6(&key, v);
-		bpf_map_delete_elem(&sw_flows6, &key);
-	}
+	if (entry)
+		*entry = 0;
 }
 
 #endif

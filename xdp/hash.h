@@ -13,22 +13,40 @@
 #include "user.h"
 
 enum { HASH_FILTER, HASH_FILTER2, HASH_FILTER3, HASH_PREFIX, HASH_LISTENER, HASH_LISTENER2,
-       HASH_GATE, HASH_GATE2 };
+       HASH_GATE, HASH_GATE2,
+       /* of what is hashed on by other keys first */
+       HASH_FLOW = HASH_LISTENER, HASH_FLOW2 = HASH_GATE };
 
-/* Slot in sw_filter: source address and both ports (source port in the low half). */
-static __always_inline __u32 hash_filter(const __u64 key[8], const __u64 source[2], __u32 ports,
+/* Source address and both ports (source port in the low half): a bijection for IPv4. */
+static __always_inline __u64 hash_source(const __u64 key[8], const __u64 source[2], __u32 ports,
 					 const int family)
 {
 	__u64 h;
 
-	if (family == SW_IPV4) {
-		h = (source[0] | (__u64)ports << 32) * key[HASH_FILTER];
-	} else {
-		h = source[0] * key[HASH_FILTER2];
-		h = (h ^ h >> 32 ^ source[1]) * key[HASH_FILTER3];
-		h = (h ^ h >> 32 ^ ports) * key[HASH_FILTER];
-	}
-	return h >> (64 - SW_FILTER_SHIFT);
+	if (family == SW_IPV4)
+		return (source[0] | (__u64)ports << 32) * key[HASH_FILTER];
+	h = source[0] * key[HASH_FILTER2];
+	h = (h ^ h >> 32 ^ source[1]) * key[HASH_FILTER3];
+	return (h ^ h >> 32 ^ ports) * key[HASH_FILTER];
+}
+
+/* Slot in sw_filter. */
+static __always_inline __u32 hash_filter(const __u64 key[8], const __u64 source[2], __u32 ports,
+					 const int family)
+{
+	return hash_source(key, source, ports, family) >> (64 - SW_FILTER_SHIFT);
+}
+
+/* Place and tag in sw_flows. Every step is a bijection of what was mixed before. */
+static __always_inline __u64 hash_flow(const __u64 key[8], const __u64 source[2],
+				       const __u64 destination[2], __u32 ports, const int family)
+{
+	__u64 h = hash_source(key, source, ports, family);
+
+	h = (h ^ h >> 32 ^ destination[0]) * key[HASH_FLOW];
+	if (family == SW_IPV6)
+		h = (h ^ h >> 32 ^ destination[1]) * key[HASH_FLOW2];
+	return h ^ h >> 32;
 }
 
 /* Bucket of the source's /24 or /48. */

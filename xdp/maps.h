@@ -45,8 +45,9 @@ SW_HASH(sw_exact6, BPF_MAP_TYPE_HASH, SW_SOURCES, struct in6_addr, __u32, BPF_F_
 SW_HASH(sw_prefix4, BPF_MAP_TYPE_LPM_TRIE, SW_SOURCES, struct sw_prefix4, __u32, BPF_F_NO_PREALLOC);
 SW_HASH(sw_prefix6, BPF_MAP_TYPE_LPM_TRIE, SW_SOURCES, struct sw_prefix6, __u32, BPF_F_NO_PREALLOC);
 
-SW_HASH(sw_flows4, BPF_MAP_TYPE_LRU_HASH, SW_FLOWS, struct sw_flow4, struct sw_flow, 0);
-SW_HASH(sw_flows6, BPF_MAP_TYPE_LRU_HASH, SW_FLOWS, struct sw_flow6, struct sw_flow, 0);
+SW_ARRAY(sw_flows, SW_FLOWS / SW_FLOW_WAYS, struct sw_flow_set, BPF_F_MMAPABLE);
+
+SW_HASH(sw_tickets, BPF_MAP_TYPE_LRU_HASH, SW_TICKETS, struct sw_ticket_key, struct sw_ticket, 0);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -23,6 +23,7 @@ struct options {
 	__u16 mss;   /* host byte order; 0: none */
 	__u8 wscale;
 	__u8 found; /* SW_OPTION_* */
+	__u64 layout; /* kinds in their order, as in struct sw_shape; by options_any() only */
 };
 
 /* Option words as a little-endian load sees them. */
@@ -126,6 +127,7 @@ static __always_inline void options_any(const __u8 *p, __u32 length, struct opti
 		kind = p[at];
 		if (kind == OPTION_END)
 			return;
+		o->layout = o->layout << 8 | kind;
 		if (kind == OPTION_NOP) {
 			at++;
 			continue;

@@ -12,6 +12,7 @@
 #include "arm.h"
 #include "budget.h"
 #include "deliver.h"
+#include "escalate.h"
 #include "events.h"
 #include "flows.h"
 #include "lookup.h"
@@ -56,25 +57,55 @@ static __always_inline int drop(const struct context *c, const struct view *v,
 	return leave(c->index, reason, c->act ? XDP_DROP : XDP_PASS);
 }
 
+/* Up to the daemon, if there is room; else what the service says of what exceeds it. */
+static __always_inline int escalate(const struct context *c, const struct view *v,
+				    enum sw_reason reason, const int family)
+{
+	if (!escalate_may(c->config, c->service, c->index, c->now)) {
+		if (c->service->escalate_default == SW_ACTION_DROP)
+			return drop(c, v, SW_REASON_ESCALATE_LIMIT, family);
+		return pass(c, SW_REASON_ESCALATE_LIMIT);
+	}
+	deliver_metadata(c->ctx, c->config, SW_CLASS_ESCALATE, reason, c->index, 0, 0);
+	return pass(c, reason);
+}
+
 /* The configured action for fragments, malformed packets and strays. */
 static __always_inline int by_policy(const struct context *c, const struct view *v,
 				     enum sw_reason reason, __u8 action, const int family)
 {
 	if (action == SW_ACTION_DROP)
 		return drop(c, v, reason, family);
-	if (action == SW_ACTION_ESCALATE && c->act)
-		deliver_metadata(c->ctx, c->config, SW_CLASS_ESCALATE, reason, c->index, 0, 0);
-	return pass(c, reason);
+	if (action != SW_ACTION_ESCALATE || !c->act)
+		return pass(c, reason);
+	switch (escalate_source(v, c->index, escalate_doubt(reason), c->now, family)) {
+	case SW_ACTION_PASS:
+		return pass(c, SW_REASON_TICKET_PASS);
+	case SW_ACTION_DROP:
+		return drop(c, v, SW_REASON_TICKET_DROP, family);
+	default:
+		return escalate(c, v, reason, family);
+	}
 }
 
 /* Nothing is known but that it is no good: the interface's action. */
-static __always_inline int unparsed(struct xdp_md *ctx, struct sw_config *config,
+static __always_inline int unparsed(struct xdp_md *ctx, struct sw_memory *memory,
 				    enum sw_reason reason)
 {
+	struct sw_config *config = &memory->config;
 	__u8 action = reason == SW_REASON_FRAGMENT ? config->fragment : config->malformed;
+	struct sw_service *service;
 
-	if (action == SW_ACTION_ESCALATE)
-		deliver_metadata(ctx, config, SW_CLASS_ESCALATE, reason, 0, 0, 0);
+	if (action == SW_ACTION_ESCALATE) {
+		service = services_get(memory, config->generation & 1, 0);
+		action = SW_ACTION_PASS;
+		if (escalate_may(config, service, 0, tick_now())) {
+			deliver_metadata(ctx, config, SW_CLASS_ESCALATE, reason, 0, 0, 0);
+		} else {
+			reason = SW_REASON_ESCALATE_LIMIT;
+			action = service->escalate_default;
+		}
+	}
 	return leave(0, reason, action == SW_ACTION_DROP ? XDP_DROP : XDP_PASS);
 }
 
@@ -108,19 +139,56 @@ static __always_inline int pass_syn(const struct context *c, const struct view *
 	return pass(c, reason);
 }
 
+#define ANSWER (-1)
+
+/*
+ * A SYN with an unusual layout of options, where the service does not just
+ * answer it. By shape first: what is spoofed has as many sources as it likes.
+ */
+static __always_inline int odd_syn(const struct context *c, const struct view *v,
+				   const struct options *o, const int family)
+{
+	enum sw_action action = SW_ACTION_ESCALATE;
+	struct sw_shape shape = {};
+
+	if (c->service->odd_syn == SW_ACTION_DROP)
+		return drop(c, v, SW_REASON_SYN_ODD, family);
+	if (!c->act)
+		return pass(c, SW_REASON_SYN_ODD);
+	if (escalate_shape_of(v, o, &shape, family))
+		action = escalate_shape(&shape, c->index, c->now, family);
+	if (action == SW_ACTION_ESCALATE)
+		action = escalate_source(v, c->index, SW_DOUBT_SYN, c->now, family);
+	if (action == SW_ACTION_ESCALATE) {
+		if (escalate_may(c->config, c->service, c->index, c->now)) {
+			deliver_metadata(c->ctx, c->config, SW_CLASS_ESCALATE, SW_REASON_SYN_ODD,
+					 c->index, 0, 0);
+			return pass_syn(c, v, SW_REASON_SYN_ODD, family);
+		}
+		if (c->service->escalate_default == SW_ACTION_DROP)
+			return drop(c, v, SW_REASON_ESCALATE_LIMIT, family);
+		return ANSWER;
+	}
+	if (action == SW_ACTION_DROP)
+		return drop(c, v, SW_REASON_TICKET_DROP, family);
+	return ANSWER;
+}
+
 static __always_inline int handle_syn(struct context *c, struct sw_cpu *cpu, struct view *v,
 				      const int family)
 {
 	struct sw_config *config = c->config;
+	struct options options = {};
 	struct reply reply;
 	enum sw_reason reason;
+	int verdict;
 
 	if (flows_maybe(c->memory, c->state, v, family)) {
 		/* a tuple in TIME_WAIT, or one whose client restarted: the kernel's matter */
 		if (lookup_known(c->ctx, config, v, family))
 			return pass_syn(c, v, SW_REASON_SYN_KNOWN, family);
 		if (c->act)
-			flows_delete(v, family);
+			flows_delete(c->memory, v, family);
 	}
 	if (!(config->flags & SW_FLAG_GATEWAY)) {
 		switch (lookup_listener_cached(c->ctx, config, cpu, v, c->now, family)) {
@@ -134,12 +202,17 @@ static __always_inline int handle_syn(struct context *c, struct sw_cpu *cpu, str
 			return pass_syn(c, v, SW_REASON_SYN_NO_LISTENER, family);
 		}
 	}
+	if (!answer_options(c->ctx, v, &options) && c->service->odd_syn != SW_ACTION_PASS) {
+		verdict = odd_syn(c, v, &options, family);
+		if (verdict != ANSWER)
+			return verdict;
+	}
 	reason = budget_reply(config, cpu, v->in.source, c->now, family);
 	if (reason != SW_REASON_COUNT)
 		return drop(c, v, reason, family);
 	if (!c->act)
 		return pass(c, SW_REASON_SYN_ANSWERED);
-	reason = answer_prepare(c->ctx, config, c->service, cpu, v, &reply, family);
+	reason = answer_prepare(c->ctx, config, c->service, cpu, v, &options, &reply, family);
 	if (reason != SW_REASON_COUNT)
 		return pass_syn(c, v, reason, family);
 	if (!answer_write(c->ctx, c->service, v, &reply, family))
@@ -150,28 +223,17 @@ static __always_inline int handle_syn(struct context *c, struct sw_cpu *cpu, str
 /* The kernel has the connection: from now on one look-up in the flow table suffices. */
 static __always_inline int learned(const struct context *c, const struct view *v, const int family)
 {
-	struct sw_flow flow = {
-		.tick = c->now,
-		.state = SW_FLOW_CONFIRMED,
-		.service = c->index,
-	};
-
 	if (c->act)
-		flows_add(c->memory, v, &flow, family);
+		flows_add(c->memory, v, 0, SW_FLOW_CONFIRMED, c->now, family);
 	return pass(c, SW_REASON_FLOW_LEARNED);
 }
 
 static __always_inline int delivered(const struct context *c, const struct view *v, __u8 options,
 				     enum sw_reason reason, const int family)
 {
-	struct sw_flow flow = {
-		.tick = c->now,
-		.state = SW_FLOW_HANDSHAKE,
-		.options = options,
-		.service = c->index,
-	};
-
-	flows_add(c->memory, v, &flow, family);
+	flows_add(c->memory, v, options, SW_FLOW_HANDSHAKE, c->now, family);
+	if (c->config->flags & SW_FLAG_REPORT)
+		events_handshake(c->config, v, c->index, c->now, family);
 	deliver_metadata(c->ctx, c->config, SW_CLASS_HANDSHAKE, reason, c->index, options,
 			 (void *)v->tcp - v->l3);
 	return pass(c, reason);
@@ -213,24 +275,31 @@ static __always_inline int handle_segment(struct context *c, struct view *v, con
 {
 	bool maybe = flows_maybe(c->memory, c->state, v, family);
 	enum sw_reason reason = SW_REASON_ACK_VALIDATED;
-	struct sw_flow *flow;
+	__u64 *flow;
 	__u8 options;
 
 	if (maybe) {
-		flow = flows_find(v, family);
+		flow = flows_find(c->memory, v, family);
 		if (flow) {
-			if (flow->state == SW_FLOW_CONFIRMED)
+			__u32 age = sw_flow_age(*flow, c->now);
+
+			if (sw_flow_state_of(*flow) == SW_FLOW_CONFIRMED) {
+				/* so that a full set loses one that is not in use */
+				if (age > c->config->hz)
+					flows_confirm(flow, c->now);
 				return pass(c, SW_REASON_FLOW_KNOWN);
-			if (c->now - flow->tick <= c->config->grace_ticks) {
+			}
+			if (age <= c->config->grace_ticks) {
 				/* its ACK may still be in the same batch, without a socket */
 				if (c->service->delivery == SW_DELIVERY_REQSK)
 					deliver_metadata(c->ctx, c->config, SW_CLASS_FOLLOWS,
 							 SW_REASON_ACK_FOLLOWS, c->index,
-							 flow->options, (void *)v->tcp - v->l3);
+							 sw_flow_options(*flow),
+							 (void *)v->tcp - v->l3);
 				return pass(c, SW_REASON_ACK_FOLLOWS);
 			}
 			if (lookup_known(c->ctx, c->config, v, family)) {
-				flow->state = SW_FLOW_CONFIRMED;
+				flows_confirm(flow, c->now);
 				return pass(c, SW_REASON_FLOW_KNOWN);
 			}
 			/* the first delivery was lost: this one may carry the cookie again */
@@ -317,7 +386,7 @@ static __always_inline int handle_ip(struct xdp_md *ctx, struct sw_memory *memor
 	if (reason == SW_REASON_NOT_TCP)
 		return leave(0, reason, XDP_PASS);
 	if (!v->port_known)
-		return unparsed(ctx, &memory->config, reason);
+		return unparsed(ctx, memory, reason);
 	return handle_tcp(ctx, memory, v, reason, family);
 }
 
@@ -339,6 +408,6 @@ int synward(struct xdp_md *ctx)
 	if (protocol == ETHERTYPE(ETH_P_IPV6))
 		return handle_ip(ctx, memory, &v, SW_IPV6);
 	if (protocol == PARSE_TRUNCATED)
-		return unparsed(ctx, &memory->config, SW_REASON_BAD_ETHERNET);
+		return unparsed(ctx, memory, SW_REASON_BAD_ETHERNET);
 	return leave(0, SW_REASON_NOT_IP, XDP_PASS);
 }

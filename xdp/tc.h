@@ -126,17 +126,17 @@ static __always_inline void tc_mark(struct __sk_buff *skb, __u32 service, __u32 
 }
 
 /* The driver has no metadata: the flow table says what XDP wanted. */
-static __always_inline bool tc_recall(struct sw_config *config, struct view *v,
+static __always_inline bool tc_recall(const struct sw_memory *memory, struct view *v,
 				      struct sw_metadata *meta, const int family)
 {
-	struct sw_flow *flow = flows_find(v, family);
+	__u64 *flow = flows_find(memory, v, family);
 
-	if (!flow || flow->state != SW_FLOW_HANDSHAKE ||
-	    tick_now() - flow->tick > config->grace_ticks)
+	if (!flow || sw_flow_state_of(*flow) != SW_FLOW_HANDSHAKE ||
+	    sw_flow_age(*flow, tick_now()) > memory->config.grace_ticks)
 		return false;
 	meta->class_ = SW_CLASS_HANDSHAKE;
-	meta->service = flow->service;
-	meta->options = flow->options;
+	meta->service = services_find(memory, memory->config.generation & 1, v, family);
+	meta->options = sw_flow_options(*flow);
 	return true;
 }
 
@@ -146,7 +146,7 @@ static __always_inline int tc_ip(struct __sk_buff *skb, struct sw_memory *memory
 	struct sw_service *service;
 	__u32 index;
 
-	if (recall && !tc_recall(&memory->config, v, meta, family))
+	if (recall && !tc_recall(memory, v, meta, family))
 		return TC_ACT_UNSPEC;
 	index = meta->service;
 	service = services_get(memory, memory->config.generation, index);

@@ -9,37 +9,67 @@
 
 #include "policy.h"
 
-/* Keys of sw_flows4 and sw_flows6: as in a packet from the client. */
-struct sw_flow4 {
-	__be32 source;
-	__be32 destination;
-	__be16 source_port;
-	__be16 destination_port;
-};
-SW_ASSERT_SIZE(struct sw_flow4, 12);
-
-struct sw_flow6 {
-	__be32 source[4];
-	__be32 destination[4];
-	__be16 source_port;
-	__be16 destination_port;
-};
-SW_ASSERT_SIZE(struct sw_flow6, 36);
-
 enum sw_flow_state {
+	SW_FLOW_NONE,
 	SW_FLOW_HANDSHAKE, /* validated, the socket has not been seen yet */
 	SW_FLOW_CONFIRMED, /* the kernel has the connection */
 };
 
-/* Value of sw_flows4 and sw_flows6. */
-struct sw_flow {
-	__u32 tick;    /* of the validation, low 32 bits */
-	__u8 state;    /* enum sw_flow_state */
-	__u8 options;  /* the cookie's option byte */
-	__u8 service;  /* index */
-	__u8 reserved;
+/*
+ * Known connections, both IP versions: a set-associative cache of 64-bit entries
+ * in the map sw_flows, one cache line for each set, so that a known packet costs
+ * one memory access where the kernel's LRU hash takes two or three and a lock.
+ *
+ *   bits  0-31  tag: low half of a keyed hash of addresses and ports
+ *        32-39  the cookie's option byte
+ *        40-41  enum sw_flow_state; NONE: free
+ *        42-63  low bits of the tick at which it was last stored
+ *
+ * The hash (hash_flow() in xdp/hash.h) also chooses the set, by its top
+ * sw_config.flow_shift bits, and the way that is tried first, by bits 32-34. A
+ * packet of no connection finds a foreign entry in a full set with probability
+ * 2^-29, and passes then: far below what a guessed cookie gains (docs/cookies.md).
+ * An entry is read and written whole; a full set loses its oldest, whose
+ * connection is found in the kernel again.
+ */
+#define SW_FLOW_WAYS 8
+#define SW_FLOW_OPTIONS_SHIFT 32
+#define SW_FLOW_STATE_SHIFT 40
+#define SW_FLOW_TICK_SHIFT 42
+#define SW_FLOW_TICK_MASK 0x3fffffu
+
+struct sw_flow_set {
+	__u64 entry[SW_FLOW_WAYS];
 };
-SW_ASSERT_SIZE(struct sw_flow, 8);
+SW_ASSERT_SIZE(struct sw_flow_set, 64);
+
+static inline __u64 sw_flow_entry(__u32 tag, __u8 options, enum sw_flow_state state, __u32 tick)
+{
+	return tag | (__u64)options << SW_FLOW_OPTIONS_SHIFT | (__u64)state << SW_FLOW_STATE_SHIFT |
+	       (__u64)tick << SW_FLOW_TICK_SHIFT;
+}
+
+static inline __u8 sw_flow_options(__u64 entry)
+{
+	return (__u8)(entry >> SW_FLOW_OPTIONS_SHIFT);
+}
+
+static inline __u32 sw_flow_state_of(__u64 entry)
+{
+	return entry >> SW_FLOW_STATE_SHIFT & 3;
+}
+
+/* Ticks since it was stored; wraps after an hour or more. */
+static inline __u32 sw_flow_age(__u64 entry, __u32 now)
+{
+	return (now - (__u32)(entry >> SW_FLOW_TICK_SHIFT)) & SW_FLOW_TICK_MASK;
+}
+
+/* The way that is tried first. */
+static inline __u32 sw_flow_way(__u64 hash)
+{
+	return hash >> 32 & (SW_FLOW_WAYS - 1);
+}
 
 /*
  * sw_memory.filter: one bit per hash of source address and ports,
@@ -104,12 +134,16 @@ struct sw_cpu {
 	struct sw_epoch_key epoch[2]; /* of even and of odd epochs */
 	__u32 reply;		      /* theoretical arrival time of the next reply */
 	__u32 sample_tick;	      /* of the last packet sample */
-	__u64 pad[3];
+	__u32 handshake;	      /* theoretical arrival time of the next handshake event */
+	__u32 shape_tick;	      /* of the last shape event */
+	__u32 wake_tick;	      /* at which the reader of handshake events was last woken */
+	__u32 pad[3];
 	__u32 prefix[SW_PREFIX_BUCKETS]; /* theoretical arrival times */
 	struct sw_listener listener[SW_LISTENER_SLOTS];
 	struct sw_pending pending[SW_SERVICES];
+	__u32 escalate[SW_SERVICES]; /* theoretical arrival times */
 };
-SW_ASSERT_SIZE(struct sw_cpu, 192 + 4 * SW_PREFIX_BUCKETS + 16 * SW_LISTENER_SLOTS + 8 * SW_SERVICES);
+SW_ASSERT_SIZE(struct sw_cpu, 192 + 4 * SW_PREFIX_BUCKETS + 16 * SW_LISTENER_SLOTS + 12 * SW_SERVICES);
 
 /*
  * Value of the map sw_memory, one element: what the programs index themselves.
@@ -124,6 +158,6 @@ struct sw_memory {
 	struct sw_gate gate;
 	struct sw_ports ports[SW_GENERATIONS];
 };
-SW_ASSERT_SIZE(struct sw_memory, 192 + 256 * 128 + 512 * 64 + 131072 + 32768 + 2 * 131072);
+SW_ASSERT_SIZE(struct sw_memory, 192 + 256 * 128 + 512 * 128 + 131072 + 32768 + 2 * 131072);
 
 #endif

@@ -20,18 +20,19 @@
 	X(addresses, "sw_addresses", "struct sw_address_key -> index")         \
 	X(stats, "sw_stats", "per CPU: service -> struct sw_stats")            \
 	X(cpu, "sw_cpu", "CPU -> struct sw_cpu")                               \
-	X(flows4, "sw_flows4", "LRU: struct sw_flow4 -> struct sw_flow")       \
-	X(flows6, "sw_flows6", "LRU: struct sw_flow6 -> struct sw_flow")       \
+	X(flows, "sw_flows", "set -> struct sw_flow_set")                      \
 	X(exact4, "sw_exact4", "IPv4 address -> fate")                         \
 	X(exact6, "sw_exact6", "IPv6 address -> fate")                         \
 	X(prefix4, "sw_prefix4", "struct sw_prefix4 -> fate")                  \
 	X(prefix6, "sw_prefix6", "struct sw_prefix6 -> fate")                  \
+	X(tickets, "sw_tickets", "LRU: struct sw_ticket_key -> struct sw_ticket") \
 	X(events, "sw_events", "ring buffer of struct sw_event")
 
-/* Entries; a loader may choose others for the flow tables and source sets. */
+/* Entries; a loader may choose another power of two for the flow table. */
 #define SW_FLOWS 65536
 #define SW_SOURCES 131072
 #define SW_ADDRESSES 4096
+#define SW_TICKETS 32768
 
 /* The programs of the object, by section and name. */
 #define SW_PROGRAM_XDP "synward"

@@ -17,7 +17,7 @@
 
 #include "types.h"
 
-#define SW_ABI_VERSION 1
+#define SW_ABI_VERSION 2
 
 enum sw_mode {
 	SW_MODE_OFF,	 /* pass everything */
@@ -51,9 +51,6 @@ enum sw_fate {
 	SW_FATE_COUNT
 };
 
-/* Families as array indices. */
-enum sw_family { SW_IPV4, SW_IPV6, SW_FAMILIES };
-
 /* TCP options (and ECN) that a reply may negotiate. */
 #define SW_OPTION_SACK 0x01
 #define SW_OPTION_TIMESTAMP 0x02
@@ -66,8 +63,20 @@ enum sw_family { SW_IPV4, SW_IPV6, SW_FAMILIES };
 #define SW_PORTS 65536
 
 /*
+ * A rate limit as the generic cell rate algorithm (ITU-T I.371) has it, in units
+ * of 1/65536 tick: one packet every `interval`, early by at most `tolerance`.
+ * tolerance 0: no limit.
+ */
+#define SW_TICK_SHIFT 16
+struct sw_rate_limit {
+	__u32 interval;
+	__u32 tolerance;
+};
+
+/*
  * One service. User space precomputes whatever it can, so that the program
- * copies instead of computing.
+ * copies instead of computing. Of service 0 ("none") only `escalate_default` and
+ * `escalate` mean something: for packets whose port could not be read.
  */
 struct sw_service {
 	__u8 mode;     /* enum sw_mode */
@@ -79,7 +88,9 @@ struct sw_service {
 	__u8 options;	       /* SW_OPTION_*: what the reply may negotiate */
 	__u8 wscale;	       /* shift count that the reply announces */
 	__u8 ttl[SW_FAMILIES]; /* TTL, hop limit of the reply */
-	__u8 reserved[3];
+	__u8 odd_syn;	       /* enum sw_action; SW_ACTION_PASS: answered like any SYN */
+	__u8 escalate_default; /* enum sw_action but escalate: what exceeds the escalation budget */
+	__u8 reserved;
 
 	__be16 mss[SW_FAMILIES];	/* MSS that the reply announces */
 	__be16 window[SW_FAMILIES][2];	/* of the reply: without, with timestamps */
@@ -87,8 +98,10 @@ struct sw_service {
 	__u32 disarm_syns;		/* below this many, the hold time runs */
 	__u32 hold_ticks;		/* armed at least this long */
 	char name[SW_NAME_LENGTH];	/* NUL-terminated */
+	struct sw_rate_limit escalate;	/* packets of one CPU to the daemon */
+	__u32 reserved_cold[14];
 };
-SW_ASSERT_SIZE(struct sw_service, 64);
+SW_ASSERT_SIZE(struct sw_service, 128);
 
 /*
  * sw_memory.ports[generation]: the service of each destination port (host
@@ -132,20 +145,10 @@ struct sw_epoch_key {
 };
 SW_ASSERT_SIZE(struct sw_epoch_key, 80);
 
-/*
- * A rate limit as the generic cell rate algorithm (ITU-T I.371) has it, in units
- * of 1/65536 tick: one packet every `interval`, early by at most `tolerance`.
- * tolerance 0: no limit.
- */
-#define SW_TICK_SHIFT 16
-struct sw_rate_limit {
-	__u32 interval;
-	__u32 tolerance;
-};
-
 #define SW_FLAG_GATEWAY 0x01 /* connections of others: learn from conntrack, not from sockets */
 #define SW_FLAG_CHECK_MAC 0x02 /* pass frames whose destination is not `mac` */
 #define SW_FLAG_TIMESTAMP_COOKIE 0x04 /* the kernel's cookie may carry options in timestamps */
+#define SW_FLAG_REPORT 0x08 /* handshakes and shapes of SYNs are events: somebody learns from them */
 
 #define SW_USER_MADE_CLSACT 0x01 /* the interface had no clsact before: unload removes it */
 
@@ -161,7 +164,8 @@ struct sw_config {
 	__u8 malformed;	 /* enum sw_action, likewise */
 	__u8 epoch_shift; /* epoch = ticks >> epoch_shift, about a minute */
 	__u8 stamp;	  /* 0 or 1: generation of the filter that new connections are put into */
-	__u8 pad0[2];
+	__u8 flow_shift;  /* sw_flows has 1 << flow_shift sets; written with the first policy */
+	__u8 pad0;
 
 	__u32 window_shift;	/* arming window = 1 << window_shift ticks, about 1/8 s */
 	__u32 grace_ticks;	/* how long a validated ACK may be on its way to its socket */

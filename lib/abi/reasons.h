@@ -14,6 +14,7 @@
  *   POLICY  what the service (or, where no port could be read, the interface)
  *           says: pass, drop or escalate
  *   TC      counted in addition by the tc program, for a packet XDP passed
+ *   RING    counted in addition by the module's verdict ring
  *
  * A reason is never renumbered or reused; new ones go to the end.
  */
@@ -70,7 +71,25 @@
 	X(TC_ACCEPT_FULL,    tc_accept_full,    TC,     "accept queue full: dropped, the client retransmits") \
 	X(TC_MARKED,         tc_marked,         TC,     "skb mark written") \
 	/* added later */ \
-	X(NO_LISTENER,       no_listener,       PASS,   "segment to a port where nothing listens, or that is redirected")
+	X(NO_LISTENER,       no_listener,       PASS,   "segment to a port where nothing listens, or that is redirected") \
+	X(SYN_ODD,           syn_odd,           POLICY, "SYN with an unusual layout of options") \
+	X(TICKET_PASS,       ticket_pass,       PASS,   "decided before: passed without asking again") \
+	X(TICKET_DROP,       ticket_drop,       DROP,   "decided before: dropped without asking again") \
+	X(ESCALATE_LIMIT,    escalate_limit,    POLICY, "doubtful, but beyond the escalation budget: the service's default") \
+	/* the module's ring, for what was escalated */ \
+	X(RING_HELD,         ring_held,         RING,   "held for a verdict") \
+	X(RING_COPIED,       ring_copied,       RING,   "copied to the reader and dropped") \
+	X(RING_ACCEPTED,     ring_accepted,     RING,   "verdict: accepted, resumed at the next hook") \
+	X(RING_DROPPED,      ring_dropped,      RING,   "verdict: dropped") \
+	X(RING_NO_READER,    ring_no_reader,    RING,   "no reader: fail policy") \
+	X(RING_FULL,         ring_full,         RING,   "no free slot: fail policy") \
+	X(RING_OVER_BYTES,   ring_over_bytes,   RING,   "more bytes held than allowed: fail policy") \
+	X(RING_EXPIRED,      ring_expired,      RING,   "no verdict within the deadline: fail policy") \
+	X(RING_CLOSED,       ring_closed,       RING,   "the reader went away: fail policy") \
+	X(RING_DEVICE_GONE,  ring_device_gone,  RING,   "the packet's interface went down: dropped") \
+	X(RING_NO_MEMORY,    ring_no_memory,    RING,   "memory could not be had: fail policy") \
+	X(RING_STALE,        ring_stale,        RING,   "verdict for a packet no longer held: ignored") \
+	X(RING_BAD_VERDICT,  ring_bad_verdict,  RING,   "verdict that makes no sense: ignored")
 /* clang-format on */
 
 enum sw_reason {

@@ -18,4 +18,7 @@
 #define SW_ASSERT_SIZE(type, bytes) \
 	SW_ASSERT(sizeof(type) == (bytes), #type " is part of the ABI and must not change its size")
 
+/* Families as array indices. */
+enum sw_family { SW_IPV4, SW_IPV6, SW_FAMILIES };
+
 #endif

@@ -17,17 +17,7 @@ class AckTest : public BpfTest {
         tcp.syn = true;
         return (v6 ? tcp6(tcp) : tcp4(tcp)).bytes();
     }
-    static std::optional<sw_flow> flow_of(const Bytes& frame) {
-        const Segment s = dissect(frame);
-        Bytes key = s.source;
-        append(key, s.destination);
-        put16(key, s.source_port);
-        put16(key, *s.port);
-        sw_flow flow{};
-        const int map = object().map(s.v6 ? "sw_flows6" : "sw_flows4");
-        if (bpf_map_lookup_elem(map, key.data(), &flow)) return std::nullopt;
-        return flow;
-    }
+    static std::uint64_t flow_of(const Bytes& frame) { return flow_entry(dissect(frame)); }
 
   private:
     unsigned next_port_ = 2000;
@@ -50,11 +40,10 @@ TEST_F(AckTest, FinishesTheHandshakeWithEveryOption) {
                 expect(ack, SW_REASON_ACK_VALIDATED, kWeb);
                 const auto flow = flow_of(ack);
                 ASSERT_TRUE(flow) << "no flow for a validated ACK";
-                EXPECT_EQ(flow->state, SW_FLOW_HANDSHAKE);
-                EXPECT_EQ(flow->service, kWeb);
-                EXPECT_EQ(flow->options, option_byte(negotiate(dissect(syn), policy.web())));
-                EXPECT_LE(flow->tick - static_cast<std::uint32_t>(before),
-                          static_cast<std::uint32_t>(ticks() - before));
+                EXPECT_EQ(sw_flow_state_of(flow), SW_FLOW_HANDSHAKE);
+                EXPECT_EQ(sw_flow_options(flow), option_byte(negotiate(dissect(syn), policy.web())));
+                const std::uint64_t after = ticks();
+                EXPECT_LE(sw_flow_age(flow, static_cast<std::uint32_t>(after)), after - before);
             }
         }
     }

@@ -97,7 +97,7 @@ TEST_F(EpochTest, CookiesExpireByTheKernelsClock) {
         const Bytes ack = finishing_ack(syn, seen.frame).bytes();
         bool was_good = false, was_bad = false;
         while (!was_bad) {
-            object().clear(v6 ? "sw_flows6" : "sw_flows4");
+            clear_flows();
             const std::uint32_t earliest = epoch();
             const sw_reason reason = send(ack).reason();
             const std::uint32_t latest = epoch();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "fixture.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
@@ -8,6 +9,7 @@
 #include <memory>
 
 #include "reply.h"
+#include "xdp/hash.h"
 
 namespace synward::bpf_test {
 
@@ -39,8 +41,8 @@ void keep_listeners() {
 
 BpfTest::BpfTest() : counters(object()) {
     keep_listeners();
-    object().clear("sw_flows4");
-    object().clear("sw_flows6");
+    clear_flows();
+    object().clear("sw_tickets");
     object().write("sw_cpu", static_cast<std::uint32_t>(pinned_cpu() % SW_CPUS), *std::make_unique<sw_cpu>());
     fill_filter(Filter::empty);
     store();
@@ -130,6 +132,54 @@ Packet tcp4(const Tcp& tcp) {
 
 Packet tcp6(const Tcp& tcp) {
     return Ethernet{} / Packet(Ipv6{}) / tcp;
+}
+
+namespace {
+
+std::uint64_t flow_hash(const Segment& segment) {
+    const auto config = object().read<sw_config>("sw_config", 0);
+    __u64 source[2] = {};
+    __u64 destination[2] = {};
+    std::memcpy(source, segment.source.data(), segment.source.size());
+    std::memcpy(destination, segment.destination.data(), segment.destination.size());
+    const __u32 ports = htons(static_cast<std::uint16_t>(segment.source_port)) |
+                        __u32{htons(static_cast<std::uint16_t>(*segment.port))} << 16;
+    return hash_flow(config.hash_key, source, destination, ports, segment.v6 ? SW_IPV6 : SW_IPV4);
+}
+
+std::uint32_t flow_index(std::uint64_t hash) {
+    return static_cast<std::uint32_t>(hash >> 32 >> (32 - kFlowShift));
+}
+
+}  // namespace
+
+std::uint64_t flow_entry(const Segment& segment) {
+    const std::uint64_t hash = flow_hash(segment);
+    const auto set = object().read<sw_flow_set>("sw_flows", flow_index(hash));
+    for (const std::uint64_t entry : set.entry)
+        if (static_cast<std::uint32_t>(entry) == static_cast<std::uint32_t>(hash) && entry >> 32) return entry;
+    return 0;
+}
+
+void put_flow(const Segment& segment, sw_flow_state state, std::uint8_t options) {
+    const std::uint64_t hash = flow_hash(segment);
+    auto set = object().read<sw_flow_set>("sw_flows", flow_index(hash));
+    __u64* place = &set.entry[sw_flow_way(hash)];
+    for (__u64& entry : set.entry)
+        if (static_cast<std::uint32_t>(entry) == static_cast<std::uint32_t>(hash)) place = &entry;
+    *place = sw_flow_entry(static_cast<std::uint32_t>(hash), options, state, static_cast<std::uint32_t>(ticks()));
+    object().write("sw_flows", flow_index(hash), set);
+}
+
+void clear_flows() {
+    for (std::uint32_t i = 0; i < 1u << kFlowShift; ++i) object().write("sw_flows", i, sw_flow_set{});
+}
+
+std::size_t count_flows() {
+    std::size_t count = 0;
+    for (std::uint32_t i = 0; i < 1u << kFlowShift; ++i)
+        for (const std::uint64_t entry : object().read<sw_flow_set>("sw_flows", i).entry) count += entry != 0;
+    return count;
 }
 
 }  // namespace synward::bpf_test

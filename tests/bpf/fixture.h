@@ -77,4 +77,11 @@ class BpfTest : public ::testing::Test {
 Packet tcp4(const Tcp& tcp);
 Packet tcp6(const Tcp& tcp);
 
+// What the flow table holds for the segment's connection; 0: nothing.
+std::uint64_t flow_entry(const Segment& segment);
+void put_flow(const Segment& segment, sw_flow_state state, std::uint8_t options);
+void clear_flows();
+// Entries in the whole table.
+std::size_t count_flows();
+
 }  // namespace synward::bpf_test

@@ -31,8 +31,8 @@ int remember(libbpf_print_level level, const char* format, va_list arguments) {
     throw std::runtime_error(what + ": " + std::strerror(errno) + "\n" + last_words);
 }
 
-bool is_flow_or_source_map(const std::string& name) {
-    return name == "sw_flows4" || name == "sw_flows6" || name == "sw_exact4" || name == "sw_exact6";
+bool is_table(const std::string& name) {
+    return name == "sw_tickets" || name == "sw_exact4" || name == "sw_exact6";
 }
 
 }  // namespace
@@ -49,7 +49,8 @@ Object::Object(const std::string& path) {
     bpf_map* each;
     bpf_object__for_each_map(each, object_.get()) {
         // An empty table of a quarter of a million buckets takes a millisecond to walk.
-        if (is_flow_or_source_map(bpf_map__name(each))) bpf_map__set_max_entries(each, 4096);
+        if (is_table(bpf_map__name(each))) bpf_map__set_max_entries(each, 4096);
+        if (bpf_map__name(each) == std::string("sw_flows")) bpf_map__set_max_entries(each, 1 << kFlowShift);
     }
     if (bpf_object__load(object_.get())) fail("cannot load " + path);
     xdp_ = this->program(SW_PROGRAM_XDP);

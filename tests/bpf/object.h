@@ -13,6 +13,9 @@ struct bpf_object;
 
 namespace synward::bpf_test {
 
+// The tests' flow table has 1 << kFlowShift sets.
+inline constexpr unsigned kFlowShift = 6;
+
 class Object {
   public:
     // What one run of the XDP program did. `metadata` is cut off the frame.

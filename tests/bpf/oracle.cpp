@@ -11,7 +11,7 @@
 namespace synward::bpf_test {
 
 Kind kind_of(sw_reason reason) {
-    enum : int { PASS, DROP, TX, POLICY, TC };
+    enum : int { PASS, DROP, TX, POLICY, TC, RING };
     static constexpr int kKinds[] = {
 #define X(NAME, name, action, text) action,
         SW_REASONS(X)

@@ -45,7 +45,7 @@ class Oracle {
     std::uint32_t epoch_;
 };
 
-enum class Kind { pass, drop, tx, policy, tc };
+enum class Kind { pass, drop, tx, policy, tc, ring };
 // The action column of the X-macro.
 Kind kind_of(sw_reason reason);
 

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "clock.h"
+#include "object.h"
 #include "packet.h"
 
 namespace synward::bpf_test {
@@ -67,6 +68,7 @@ Policy Policy::standard() {
     p.config.fragment = SW_ACTION_DROP;
     p.config.malformed = SW_ACTION_DROP;
     p.config.epoch_shift = calm_epoch_shift();
+    p.config.flow_shift = kFlowShift;
     p.config.window_shift = 5;
     p.config.hz = ticks_per_second();
     p.config.grace_ticks = 3600 * p.config.hz;

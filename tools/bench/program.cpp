@@ -82,8 +82,8 @@ class Session {
         one.stream.entries = harvest(runner, subject.program(), subject.target(), family, kCookies);
         if (one.stream.entries.empty())
             throw std::runtime_error("synward answers no SYN: no cookies to return");
-        take(runner, subject, one, [&] { subject.forget(family, one.stream.entries); });
-        subject.forget(family, one.stream.entries);
+        take(runner, subject, one, [&] { subject.forget(); });
+        subject.forget();
     }
 
     void take_flows(Runner& runner, Subject& subject, sw_family family) {
@@ -96,7 +96,7 @@ class Session {
             if (!wanted(one.name)) continue;
             subject.know(family, one.stream.entries);
             take(runner, subject, one);
-            subject.forget(family, one.stream.entries);
+            subject.forget();
         }
     }
 

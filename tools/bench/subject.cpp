@@ -47,30 +47,6 @@ Tuple tuple_of(const bench_entry& entry, uint16_t port) {
     return tuple;
 }
 
-// Keys of the flow table of `family`, one after the other.
-std::vector<uint8_t> flow_keys(sw_family family, const std::vector<bench_entry>& entries,
-                               const Target& target) {
-    std::vector<uint8_t> keys;
-    for (const auto& entry : entries) {
-        sw_flow4 key4{};
-        sw_flow6 key6{};
-        memcpy(&key4.source, entry.source, 4);
-        memcpy(&key4.destination, target.address[SW_IPV4].bytes.data(), 4);
-        memcpy(key6.source, entry.source, 16);
-        memcpy(key6.destination, target.address[SW_IPV6].bytes.data(), 16);
-        key4.source_port = key6.source_port = entry.port;
-        key4.destination_port = key6.destination_port = htons(target.port);
-        const auto* bytes =
-            family == SW_IPV4 ? reinterpret_cast<uint8_t*>(&key4) : reinterpret_cast<uint8_t*>(&key6);
-        keys.insert(keys.end(), bytes, bytes + (family == SW_IPV4 ? sizeof(key4) : sizeof(key6)));
-    }
-    return keys;
-}
-
-const char* flow_map(sw_family family) {
-    return family == SW_IPV4 ? "sw_flows4" : "sw_flows6";
-}
-
 }  // namespace
 
 Subject::Subject(const std::string& object) : object_(object) {
@@ -97,14 +73,26 @@ void Subject::write_filter(const std::function<void(sw_filter&)>& change) {
     change(memory.data()->filter);
 }
 
+MappedArray<sw_flow_set> Subject::flow_table() {
+    return need(MappedArray<sw_flow_set>::create(instance_->map_fd("sw_flows"),
+                                                 size_t{1} << instance_->config().flow_shift, "sw_flows"));
+}
+
+// As xdp/flows.h puts them: the way that is tried first, else a free one.
 void Subject::know(sw_family family, const std::vector<bench_entry>& entries) {
     const sw_config live = instance_->config();
-    auto keys = flow_keys(family, entries, target_);
-    std::vector<sw_flow> values(entries.size(), {.state = SW_FLOW_CONFIRMED, .service = 1});
-    auto count = static_cast<uint32_t>(entries.size());
-    if (bpf_map_update_batch(instance_->map_fd(flow_map(family)), keys.data(), values.data(), &count,
-                             nullptr) != 0)
-        throw std::runtime_error(fmt::format("cannot write map {}: {}", flow_map(family), strerror(errno)));
+    auto flows = flow_table();
+    __u64 destination[2] = {};
+    memcpy(destination, target_.address[family].bytes.data(), size_of(target_.address[family]));
+    for (const auto& entry : entries) {
+        const Tuple tuple = tuple_of(entry, target_.port);
+        const __u64 hash =
+            hash_flow(live.hash_key, reinterpret_cast<const __u64*>(tuple.source), destination, tuple.ports, family);
+        sw_flow_set& set = flows.data()[hash >> 32 >> (32 - live.flow_shift)];
+        unsigned way = sw_flow_way(hash);
+        for (unsigned tried = 0; set.entry[way] && tried < SW_FLOW_WAYS; ++tried) way = tried;
+        set.entry[way] = sw_flow_entry(static_cast<uint32_t>(hash), 0, SW_FLOW_CONFIRMED, 0);
+    }
     write_filter([&](sw_filter& filter) {
         for (const auto& entry : entries) {
             const Tuple tuple = tuple_of(entry, target_.port);
@@ -115,12 +103,8 @@ void Subject::know(sw_family family, const std::vector<bench_entry>& entries) {
     });
 }
 
-void Subject::forget(sw_family family, const std::vector<bench_entry>& entries) {
-    auto keys = flow_keys(family, entries, target_);
-    const size_t size = keys.size() / std::max<size_t>(entries.size(), 1);
-    // one by one: a batch stops at the first connection that was not there
-    for (size_t i = 0; i < entries.size(); ++i)
-        (void)bpf_map_delete_elem(instance_->map_fd(flow_map(family)), &keys[i * size]);
+void Subject::forget() {
+    memset(flow_table().data(), 0, sizeof(sw_flow_set) << instance_->config().flow_shift);
     write_filter([](sw_filter& filter) { memset(&filter, 0, sizeof(filter)); });
 }
 

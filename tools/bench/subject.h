@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cases.h"
+#include "lib/maps.h"
 #include "listener.h"
 #include "protection.h"
 
@@ -28,7 +29,7 @@ class Subject {
     // The packets of these entries are of known connections.
     void know(sw_family family, const std::vector<bench_entry>& entries);
     // Forgets every connection, also of the filter.
-    void forget(sw_family family, const std::vector<bench_entry>& entries);
+    void forget();
     // Denies the sources of these entries; an empty list lifts it.
     void deny(sw_family family, const std::vector<bench_entry>& entries);
 
@@ -37,6 +38,7 @@ class Subject {
 
   private:
     void apply(const std::string& sources);
+    MappedArray<sw_flow_set> flow_table();
     void write_filter(const std::function<void(sw_filter&)>& change);
 
     std::string object_;

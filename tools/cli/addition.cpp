@@ -52,9 +52,12 @@ Result<Addition> make_addition(const ServicePlace& place, const ServiceOptions& 
     word("stray", options.stray);
     word("fragment", options.fragment);
     word("malformed", options.malformed);
+    word("odd_syn", options.odd_syn);
+    word("escalate_default", options.escalate_default);
     word("hold", options.hold);
     number("arm_rate", options.arm_rate);
     number("disarm_rate", options.disarm_rate);
+    number("escalate_rate", options.escalate_rate);
 
     auto config = parse_config(toml, "command line");
     if (!config) {
@@ -68,6 +71,8 @@ Result<Addition> make_addition(const ServicePlace& place, const ServiceOptions& 
         return fail(ErrorCode::usage, message);
     }
     addition.config = std::move(*config);
+    // Whether somebody reads events is the daemon's matter.
+    addition.config.escalation.transport = TransportChoice::none;
     return addition;
 }
 

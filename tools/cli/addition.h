@@ -19,9 +19,12 @@ struct ServiceOptions {
     std::string stray;
     std::string fragment;
     std::string malformed;
+    std::string odd_syn;
+    std::string escalate_default;
     std::string hold;
     std::optional<std::uint32_t> arm_rate;
     std::optional<std::uint32_t> disarm_rate;
+    std::optional<std::uint32_t> escalate_rate;
 };
 
 struct Addition {

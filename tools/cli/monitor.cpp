@@ -73,6 +73,7 @@ Result<void> from_kernel(std::vector<Instance>& instances, Printer& printer) {
     std::vector<pollfd> waiting;
     for (Instance& instance : instances) {
         auto reader = EventReader::create(instance, [&](const Event& event) {
+            if (is_observation(event.type)) return;
             const auto policy = instance.read_policy();
             nlohmann::json json = event_json(event, policy ? &*policy : nullptr);
             json["interface"] = instance.interface().name;

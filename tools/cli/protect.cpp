@@ -128,6 +128,12 @@ void add_protect(CLI::App& app, Context& context) {
     command->add_option("--stray", service.stray, "Packets of no connection: pass, drop or escalate");
     command->add_option("--fragment", service.fragment, "Fragments: pass, drop or escalate");
     command->add_option("--malformed", service.malformed, "Malformed packets: pass, drop or escalate");
+    command->add_option("--odd-syn", service.odd_syn,
+                        "SYNs with unusual options: answer, drop or escalate (default answer)");
+    command->add_option("--escalate-rate", service.escalate_rate,
+                        "Packets a second that the daemon is asked about (default 1000)");
+    command->add_option("--escalate-default", service.escalate_default,
+                        "What exceeds that rate: pass or drop (default drop)");
     add_device_option(command, parameters->devices);
     command->callback(
         [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });

@@ -13,6 +13,9 @@ bool is_stray(unsigned reason) {
 // The action for a reason whose action is the policy's.
 unsigned policy_action(unsigned reason, const sw_config& config, const sw_service* service) {
     if (is_stray(reason)) return service ? service->stray : unsigned{SW_ACTION_PASS};
+    if (reason == SW_REASON_SYN_ODD) return service ? service->odd_syn : unsigned{SW_ACTION_PASS};
+    if (reason == SW_REASON_ESCALATE_LIMIT)
+        return service ? service->escalate_default : unsigned{SW_ACTION_PASS};
     if (reason == SW_REASON_FRAGMENT) return service ? service->fragment : config.fragment;
     return service ? service->malformed : config.malformed;
 }
