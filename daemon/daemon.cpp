@@ -74,11 +74,21 @@ Result<void> Daemon::start(EventLoop& loop) {
     });
     if (auto made = keep(learning_, std::move(learning)); !made) return made;
 
+    escalation_ = std::make_unique<Escalation>(loop, guards_, [this](const nlohmann::json& event) {
+        if (control_ && control_->has_subscribers()) control_->publish(event);
+    });
     look_around();
     for (const std::string& name : config_.daemon.interfaces) add_guard(name);
     if (auto done = protect_all(); !done) return done;
+    escalate();
     set_timers();
     return {};
+}
+
+// The interfaces are protected without it too: what is doubtful goes on to the kernel then.
+void Daemon::escalate() {
+    if (const auto done = escalation_->configure(config_); !done)
+        log_error(fmt::format("doubtful packets are not asked about: {}", done.error().message));
 }
 
 // One interface that cannot be protected does not leave the others alone.
@@ -177,6 +187,7 @@ Result<void> Daemon::load_new() {
             add_guard(name);
     for (const auto& guard : guards_)
         if (guard->state() != Guard::State::protecting) note(*guard, guard->protect(config_));
+    escalate();
     set_timers();
     if (!first.message.empty()) return tl::unexpected(first);
     return {};
@@ -189,6 +200,8 @@ void Daemon::link_changed(const std::string& name) {
                              if_nametoindex(guard->name().c_str()) != guard->instance()->interface().index;
         if (name.empty() || guard->name() == name || renamed) guard->link_changed(config_);
     }
+    // An interface that appears is the first whose services the deciders can know.
+    if (escalation_) escalation_->load_services();
 }
 
 void Daemon::signal(int number) {
@@ -200,7 +213,10 @@ void Daemon::signal(int number) {
 }
 
 void Daemon::report(const Guard& guard, const Event& event) {
-    if (is_observation(event.type) || !control_ || !control_->has_subscribers()) return;
+    if (is_observation(event.type)) return escalation_->observe(guard, event);
+    // `synward protect` may have changed what the deciders know of services.
+    if (is_arming(event.type)) escalation_->load_services();
+    if (!control_ || !control_->has_subscribers()) return;
     nlohmann::json json = event_json(event, &guard.policy());
     json["interface"] = guard.name();
     control_->publish(json);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/control_server.h"
+#include "daemon/escalation.h"
 #include "daemon/event_loop.h"
 #include "daemon/guard.h"
 #include "daemon/link_monitor.h"
@@ -39,6 +40,7 @@ class Daemon {
     Result<void> reload();
 
     [[nodiscard]] const std::vector<std::unique_ptr<Guard>>& guards() const { return guards_; }
+    [[nodiscard]] const Escalation& escalation() const { return *escalation_; }
     [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
     [[nodiscard]] const std::string& config_path() const { return options_.config_path; }
     [[nodiscard]] const std::string& version() const { return options_.version; }
@@ -53,6 +55,7 @@ class Daemon {
     Result<void> load_new();
     void look_around();  // preflight
     void set_timers();
+    void escalate();
     void add_guard(const std::string& name);
     void link_changed(const std::string& name);
     void signal(int number);
@@ -73,6 +76,7 @@ class Daemon {
     std::optional<Timer> learning_;
     std::unique_ptr<ControlServer> control_;
     std::vector<std::unique_ptr<Guard>> guards_;
+    std::unique_ptr<Escalation> escalation_;
 };
 
 }  // namespace synward

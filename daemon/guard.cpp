@@ -159,6 +159,11 @@ void Guard::learn(bool anyway) {
         spdlog::debug("{}: learned the existing sockets, {} services gained trust", name_, *gained);
 }
 
+Result<void> Guard::write_tickets(std::span<const Ticket> tickets) {
+    if (!instance_) return {};
+    return instance_->write_tickets(tickets);
+}
+
 void Guard::rotate_keys() {
     if (!instance_) return;
     const auto rotated = instance_->rotate_keys();

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "daemon/event_loop.h"
@@ -50,6 +51,7 @@ class Guard {
     void learn(bool anyway);
     void rotate_keys();
     Result<void> set_mode(std::string_view service, sw_mode mode);
+    Result<void> write_tickets(std::span<const Ticket> tickets);
 
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] State state() const { return state_; }

@@ -62,6 +62,7 @@ Result<json> status(Daemon& daemon, const json& request) {
         interfaces.push_back(std::move(*one));
     }
     return json{{"daemon", daemon_json(daemon)},
+                {"escalation", daemon.escalation().status()},
                 {"interfaces", std::move(interfaces)},
                 {"findings", findings_json(daemon.findings())}};
 }
@@ -113,6 +114,16 @@ Result<json> learn(Daemon& daemon, const json& request) {
     return json::object();
 }
 
+Result<json> why(Daemon& daemon, const json& request) {
+    const auto text = text_field(request, "address");
+    if (!text) return tl::unexpected(text.error());
+    const auto address = Address::parse(*text);
+    if (!address) return fail(ErrorCode::usage, fmt::format("'{}' is no IP address", *text));
+    const auto explanation = daemon.escalation().why(*address);
+    if (!explanation) return tl::unexpected(explanation.error());
+    return json{{"explanation", explanation_json(*explanation)}, {"text", explanation_text(*explanation)}};
+}
+
 Result<json> reload(Daemon& daemon, const json&) {
     if (auto done = daemon.reload(); !done) return tl::unexpected(done.error());
     return json::object();
@@ -125,14 +136,14 @@ Result<json> answer_request(Daemon& daemon, const json& request) {
         const char* name;
         Result<json> (*run)(Daemon&, const json&);
     };
-    static constexpr Command commands[] = {
-        {"status", status}, {"stats", stats}, {"mode", mode}, {"learn", learn}, {"reload", reload}};
+    static constexpr Command commands[] = {{"status", status}, {"stats", stats}, {"mode", mode},
+                                           {"learn", learn},   {"why", why},     {"reload", reload}};
     const auto& name = request["command"].get_ref<const std::string&>();
     for (const Command& command : commands)
         if (name == command.name) return command.run(daemon, request);
     return fail(
         ErrorCode::usage,
-        fmt::format("there is no command '{}'; there are status, stats, events, reload, mode and learn",
+        fmt::format("there is no command '{}'; there are status, stats, events, reload, mode, learn and why",
                     name.substr(0, 40)));
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "lib/config_reader.h"
+#include "lib/sets/ipset.h"
 #include "lib/toml_guard.h"
 
 namespace synward {
@@ -41,6 +42,7 @@ class Parser {
                      {"defaults", [](const toml::node&) {}},
                      {"limits", [&](const toml::node& n) { with(n, "limits", &Parser::limits); }},
                      {"escalation", [&](const toml::node& n) { with(n, "escalation", &Parser::escalation); }},
+                     {"decide", [&](const toml::node& n) { with(n, "decide", &Parser::decide); }},
                      {"sources", [&](const toml::node& n) { with(n, "sources", &Parser::sources); }},
                      {"service", [&](const toml::node& n) { services(n); }}});
         if (!read_.ok()) return fail(ErrorCode::config, read_.text());
@@ -135,7 +137,7 @@ class Parser {
                       [&](const toml::node& n) {
                           static const ConfigReader::Words words{"auto", "ring", "nfqueue", "none"};
                           if (const auto i = read_.choice(n, "escalation.transport", words))
-                              e.transport = static_cast<TransportChoice>(*i);
+                              set_transport(*i);
                       }},
                      {"queues",
                       [&](const toml::node& n) {
@@ -157,14 +159,83 @@ class Parser {
                       }}});
     }
 
+    void set_transport(std::size_t word) {
+        EscalationConfig& e = config_.escalation;
+        e.enabled = word != 3;
+        if (e.enabled) e.transport = static_cast<TransportChoice>(word);
+    }
+
     void slots(const toml::node& node) {
-        const auto slots =
-            read_.integer(node, "escalation.slots", SW_RING_SLOTS_MIN, SW_RING_SLOTS_MAX);
+        const auto slots = read_.integer(node, "escalation.slots", SW_RING_SLOTS_MIN, SW_RING_SLOTS_MAX);
         if (slots && (*slots & (*slots - 1)))
             read_.mistake(node, "escalation.slots",
                           fmt::format("{} is no power of two; one like 1024 or 4096 is allowed", *slots));
         else
             take(config_.escalation.slots, slots);
+    }
+
+    void decide(const toml::table& table) {
+        DecideConfig& d = config_.decide;
+        auto time = [this](DecideConfig::ms& target, const char* key, DecideConfig::ms least = 100ms) {
+            return [this, &target, key, least](const toml::node& n) {
+                take(target, read_.duration(n, key, least, 24h));
+            };
+        };
+        // The burst keeps its proportion to the rate.
+        auto rate = [this](Limit& target, const char* key) {
+            return [this, &target, key](const toml::node& n) {
+                const auto value = read_.integer(n, key, 1, 1'000'000);
+                if (!value) return;
+                target.burst = static_cast<std::uint32_t>(*value * target.burst / target.per_second);
+                target.per_second = static_cast<std::uint32_t>(*value);
+            };
+        };
+        auto opinion = [this](Opinion& target, const char* key) {
+            return [this, &target, key](const toml::node& n) {
+                static const ConfigReader::Words words{"default", "accept", "drop"};
+                if (const auto i = read_.choice(n, key, words)) target = static_cast<Opinion>(*i);
+            };
+        };
+        auto set = [this](std::string& target, const char* key) {
+            return [this, &target, key](const toml::node& n) { set_name(n, key, target); };
+        };
+        read_.table(
+            table, "decide",
+            {{"dry_run", [&](const toml::node& n) { take(d.dry_run, read_.boolean(n, "decide.dry_run")); }},
+             {"proven_window", time(d.proven_window, "decide.proven_window", 1s)},
+             {"proven_rate", rate(d.proven, "decide.proven_rate")},
+             {"stray_ticket", time(d.stray_drop, "decide.stray_ticket")},
+             {"shape_ticket", time(d.shape_drop, "decide.shape_ticket")},
+             {"shape_rate", rate(d.shape_unknown, "decide.shape_rate")},
+             {"shape_normal",
+              [&](const toml::node& n) {
+                  take(d.shape_normal, read_.integer(n, "decide.shape_normal", 1, 1'000'000));
+              }},
+             {"host_rate", rate(d.host_rate, "decide.host_rate")},
+             {"net_rate", rate(d.net_rate, "decide.net_rate")},
+             {"rate_ticket", time(d.rate_drop, "decide.rate_ticket")},
+             {"fragment", opinion(d.fragment, "decide.fragment")},
+             {"malformed", opinion(d.malformed, "decide.malformed")},
+             {"connection_rate", rate(d.connections, "decide.connection_rate")},
+             {"deny", time(d.deny, "decide.deny", 1s)},
+             {"deny_set4", set(d.deny_set[SW_IPV4], "decide.deny_set4")},
+             {"deny_set6", set(d.deny_set[SW_IPV6], "decide.deny_set6")}});
+        if (const auto sane = check(d); !sane && read_.ok())
+            read_.mistake(table, "decide", sane.error().message);
+    }
+
+    void set_name(const toml::node& node, const char* key, std::string& target) {
+        // IPSET_MAXNAMELEN with its NUL.
+        constexpr std::size_t longest_set = 31;
+        const auto name = read_.string(node, key);
+        if (!name) return;
+        if (name->size() > longest_set || !is_set_word(*name))
+            read_.mistake(
+                node, key,
+                fmt::format("no ipset can have this name; 1 to {} characters without space are allowed",
+                            longest_set));
+        else
+            target = *name;
     }
 
     void sources(const toml::table& table) {
@@ -424,6 +495,18 @@ class Parser {
 };
 
 }  // namespace
+
+bool Config::escalates() const {
+    auto asks = [](const Settings& s) {
+        return s.stray == SW_ACTION_ESCALATE || s.fragment == SW_ACTION_ESCALATE ||
+               s.malformed == SW_ACTION_ESCALATE || s.odd_syn == SW_ACTION_ESCALATE;
+    };
+    if (!escalation.enabled) return false;
+    // Those of [defaults] hold for packets whose port cannot be read.
+    return defaults.fragment == SW_ACTION_ESCALATE || defaults.malformed == SW_ACTION_ESCALATE ||
+           std::any_of(services.begin(), services.end(),
+                       [&](const ServiceConfig& s) { return asks(s.settings); });
+}
 
 Result<Config> parse_config(std::string_view text, std::string_view name) {
     if (const auto flaw = toml_flaw(text))

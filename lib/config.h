@@ -13,6 +13,8 @@
 #include "lib/abi/policy.h"
 #include "lib/abi/ring.h"
 #include "lib/address.h"
+#include "lib/decide/config.h"
+#include "lib/escalation/open.h"
 #include "lib/result.h"
 
 namespace synward {
@@ -30,9 +32,9 @@ struct Settings {
     sw_action odd_syn = SW_ACTION_PASS;           // SYNs with unusual options; pass: answered like any
     std::uint32_t escalate_rate = 1000;           // packets a second that the daemon is asked about
     sw_action escalate_default = SW_ACTION_DROP;  // what exceeds it: pass or drop
-    std::uint32_t arm_rate = 2000;             // SYNs a second that arm the service
-    std::optional<std::uint32_t> disarm_rate;  // below it the hold time runs; half of arm_rate
-    std::chrono::milliseconds hold{10'000};    // armed at least this long
+    std::uint32_t arm_rate = 2000;                // SYNs a second that arm the service
+    std::optional<std::uint32_t> disarm_rate;     // below it the hold time runs; half of arm_rate
+    std::chrono::milliseconds hold{10'000};       // armed at least this long
     // What the SYN-ACK announces; what is not given mirrors the host.
     std::optional<std::uint16_t> mss;    // at most this; never more than the MTU allows
     std::optional<std::uint8_t> wscale;  // shift count, 0 to 14
@@ -67,16 +69,18 @@ struct LimitsConfig {
     std::uint32_t flows = default_flows;  // entries of the flow table, rounded up to a power of two
 };
 
-enum class TransportChoice { automatic, ring, nfqueue, none };
-
-// How doubtful packets reach the daemon.
+// How doubtful packets reach the daemon. It asks for them only where a service
+// (or [defaults]) escalates something: see Config::escalates().
 struct EscalationConfig {
+    bool enabled = true;  // transport = "none": nobody is asked, whatever the services say
     TransportChoice transport = TransportChoice::automatic;
-    std::uint16_t queues = 1;    // rings or queues, each with a thread of its own
-    std::uint16_t queue = 5100;  // number of the first nfnetlink queue
-    std::uint32_t slots = 4096;  // packets that wait in one of them; a power of two
-    std::chrono::milliseconds deadline{200};  // ring: a packet is held at most this long
-    sw_ring_fail fail = SW_RING_FAIL_ACCEPT;  // no verdict in time, no room, no daemon
+    std::uint16_t queues = 1;                   // rings or queues, each with a thread of its own
+    std::uint16_t queue = default_first_queue;  // number of the first nfnetlink queue
+    std::uint32_t slots = 4096;                 // packets that wait in one of them; a power of two
+    std::chrono::milliseconds deadline{200};    // ring: a packet is held at most this long
+    sw_ring_fail fail = SW_RING_FAIL_ACCEPT;    // no verdict in time, no room, no daemon
+
+    bool operator==(const EscalationConfig&) const = default;
 };
 
 struct SourcesConfig {
@@ -89,8 +93,12 @@ struct Config {
     Settings defaults;
     LimitsConfig limits;
     EscalationConfig escalation;
+    DecideConfig decide;
     SourcesConfig sources;
     std::vector<ServiceConfig> services;
+
+    // Whether anything goes up to the daemon.
+    [[nodiscard]] bool escalates() const;
 };
 
 // Parses and checks. `name` is what messages call the file. The error (code

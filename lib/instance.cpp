@@ -345,6 +345,52 @@ Result<std::vector<ServiceState>> Instance::states() const {
     return states;
 }
 
+Result<void> Instance::write_tickets(std::span<const Ticket> tickets) {
+    if (tickets.empty()) return {};
+    const auto ticks = impl_->now();
+    if (!ticks) return tl::unexpected(ticks.error());
+    const std::uint64_t hz = std::max(1u, impl_->clock->hz());
+    for (const Ticket& ticket : tickets) {
+        const auto life = static_cast<std::uint64_t>(std::max<std::int64_t>(ticket.lifetime.count(), 0));
+        sw_ticket value{};
+        const std::uint64_t until = *ticks + life * hz / 1000 + 1;
+        value.until = static_cast<__u32>(until);
+        value.until_high = static_cast<__u16>(until >> 32);
+        value.action = static_cast<__u8>(ticket.action);
+        value.decider = ticket.decider;
+        if (const int error = bpf_map_update_elem(map_fd("sw_tickets"), &ticket.key, &value, BPF_ANY))
+            return fail_errno(-error, "cannot write the map sw_tickets");
+    }
+    return {};
+}
+
+Result<std::vector<TicketView>> Instance::tickets_of(const Address& source) const {
+    const auto policy = read_policy();
+    if (!policy) return tl::unexpected(policy.error());
+    const auto ticks = impl_->now();
+    if (!ticks) return tl::unexpected(ticks.error());
+    std::vector<TicketView> found;
+    for (unsigned service = 1; service < SW_SERVICES; service++) {
+        if (!policy->services[service].name[0]) continue;
+        for (unsigned doubt = 0; doubt < SW_DOUBT_COUNT; doubt++) {
+            if (doubt == SW_DOUBT_SHAPE) continue;
+            sw_ticket_key key{};
+            std::memcpy(key.subject, source.bytes.data(), source.bits() / 8);
+            key.doubt = static_cast<__u8>(doubt);
+            key.family = static_cast<__u8>(source.family);
+            key.service = static_cast<__u16>(service);
+            sw_ticket value{};
+            if (bpf_map_lookup_elem(map_fd("sw_tickets"), &key, &value)) continue;
+            const auto left = static_cast<std::int64_t>(sw_ticket_until(&value) - *ticks);
+            if (left <= 0) continue;
+            found.push_back(
+                {service, static_cast<sw_doubt>(doubt), static_cast<sw_action>(value.action), value.decider,
+                 std::chrono::milliseconds(left * 1000 / std::max(1u, impl_->clock->hz()))});
+        }
+    }
+    return found;
+}
+
 Result<std::uint64_t> Instance::count_flows() const {
     const std::uint32_t sets = impl_->maps->entries("sw_flows");
     const auto flows = MappedArray<sw_flow_set>::create(impl_->maps->fd("sw_flows"), sets, "sw_flows");

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "lib/policy.h"
 #include "lib/result.h"
 #include "lib/stats.h"
+#include "lib/tickets.h"
 
 namespace synward {
 
@@ -88,6 +90,11 @@ class Instance {
     // arming, and now and then. Loads the walking program on first use; `object`
     // as in LoadOptions. Returns how many services gained trust.
     Result<unsigned> learn(const std::string& object = {});
+
+    // Decisions that the program goes by until they expire; a full table loses its oldest.
+    Result<void> write_tickets(std::span<const Ticket> tickets);
+    // Those about one source that are in force; not those about shapes of SYNs.
+    [[nodiscard]] Result<std::vector<TicketView>> tickets_of(const Address& source) const;
 
     [[nodiscard]] Result<Stats> stats() const;
     // Indexed like CompiledPolicy::services.

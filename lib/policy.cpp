@@ -92,7 +92,7 @@ class Compiler {
         const unsigned spread = std::max(1u, std::min(host_.cpus, interface_.rx_queues));
         c.reply = rate_limit(config_.limits.reply_rate, spread, hz);
         c.prefix = rate_limit(config_.limits.prefix_rate, spread, hz);
-        if (config_.escalation.transport != TransportChoice::none) c.flags |= SW_FLAG_REPORT;
+        if (config_.escalates()) c.flags |= SW_FLAG_REPORT;
         // Packets whose port cannot be read belong to no service.
         budget(config_.defaults, policy_.services[0]);
     }

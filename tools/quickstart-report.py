@@ -10,6 +10,7 @@ CASES = [
     ("kernel-flood", "kernel alone, flooded"),
     ("synward-idle", "synward, idle"),
     ("synward-flood", "synward, flooded"),
+    ("synward-doubt", "synward, strays and odd"),
 ]
 WIDTH = 40
 

@@ -83,13 +83,19 @@ __attribute__((noinline)) int arm_account(__u32 index, __u32 generation, __u32 n
 /* One SYN for a service that is armed by rate; may arm it. */
 static __always_inline void arm_syn(struct xdp_md *ctx, const struct sw_config *config,
 				    const struct sw_service *service, struct sw_state *state,
-				    struct sw_cpu *cpu, __u32 index, struct view *v, __u32 now,
-				    const int family)
+				    __u32 index, struct view *v, __u32 now, const int family)
 {
-	struct sw_pending *pending = &cpu->pending[index & (SW_SERVICES - 1)];
 	__u32 window = now >> (config->window_shift & 31);
-	__u32 syns = pending->syns + 1;
 	struct listener_answer answer;
+	struct sw_pending *pending;
+	struct sw_cpu *cpu;
+	__u32 syns;
+
+	cpu = cpu_get();
+	if (!cpu)
+		return;
+	pending = &cpu->pending[index & (SW_SERVICES - 1)];
+	syns = pending->syns + 1;
 
 	/* small thresholds want every SYN at once */
 	if (pending->window == window && syns < ARM_BATCH && service->arm_syns >= 16 * ARM_BATCH) {

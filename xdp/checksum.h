@@ -5,14 +5,18 @@
 
 #include "user.h"
 
-/* Fold a sum of at most 2^16 32-bit words, as loaded, to the checksum field. */
+/*
+ * Fold a sum of 32-bit words, as loaded, to the checksum field. Adding a value to
+ * itself with the halves swapped leaves the sum with its carry in the upper half.
+ */
 static __always_inline __u16 checksum_fold(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
+	__u32 half;
+
+	sum += sum << 32 | sum >> 32;
+	half = sum >> 32;
+	half += half << 16 | half >> 16;
+	return ~half >> 16;
 }
 
 #endif

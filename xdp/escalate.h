@@ -30,18 +30,17 @@ static __always_inline enum sw_doubt escalate_doubt(enum sw_reason reason)
 }
 
 /* SW_ACTION_ESCALATE: no ticket says anything. */
-static __always_inline enum sw_action escalate_look(const struct sw_ticket_key *key, __u32 now)
+static __always_inline enum sw_action escalate_look(const struct sw_ticket_key *key)
 {
 	struct sw_ticket *ticket = bpf_map_lookup_elem(&sw_tickets, key);
 
-	if (!ticket || !tick_before(now, ticket->until))
+	if (!ticket || bpf_jiffies64() >= sw_ticket_until(ticket))
 		return SW_ACTION_ESCALATE;
 	return ticket->action == SW_ACTION_DROP ? SW_ACTION_DROP : SW_ACTION_PASS;
 }
 
 static __always_inline enum sw_action escalate_source(const struct view *v, __u32 service,
-						      enum sw_doubt doubt, __u32 now,
-						      const int family)
+						      enum sw_doubt doubt, const int family)
 {
 	struct sw_ticket_key key = { .doubt = doubt, .family = family, .service = service };
 
@@ -51,18 +50,18 @@ static __always_inline enum sw_action escalate_source(const struct view *v, __u3
 		key.subject[2] = v->in.source[1];
 		key.subject[3] = v->in.source[1] >> 32;
 	}
-	return escalate_look(&key, now);
+	return escalate_look(&key);
 }
 
 static __always_inline enum sw_action escalate_shape(const struct sw_shape *shape, __u32 service,
-						     __u32 now, const int family)
+						     const int family)
 {
 	struct sw_ticket_key key = {
 		.doubt = SW_DOUBT_SHAPE, .family = family, .service = service
 	};
 
 	__builtin_memcpy(key.subject, shape, sizeof(*shape));
-	return escalate_look(&key, now);
+	return escalate_look(&key);
 }
 
 /* The shape of a SYN whose options were read by options_any(). */

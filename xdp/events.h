@@ -50,23 +50,38 @@ static __always_inline void events_arming(enum sw_event_type type, __u32 service
 	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 
+/* Out of line, and of a copy: the packets that are not sampled shall not pay for it. */
+__attribute__((noinline)) int events_sample_of(struct cookie_input *in, __u32 service, __u32 reason,
+					       int family)
+{
+	struct view v = {};
+	struct sw_event *event;
+
+	if (!in)
+		return 0;
+	event = events_begin(SW_EVENT_SAMPLE, service);
+	if (!event)
+		return 0;
+	v.in = *in;
+	event->reason = reason;
+	events_tuple(event, &v, family);
+	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
 /* At most SW_SAMPLES_PER_SECOND for each CPU. */
 static __always_inline void events_sample(const struct sw_config *config, const struct view *v,
 					  __u32 service, enum sw_reason reason, __u32 now,
 					  const int family)
 {
 	struct sw_cpu *cpu = cpu_get();
-	struct sw_event *event;
+	struct cookie_input in;
 
 	if (!cpu || now - cpu->sample_tick < config->sample_ticks)
 		return;
 	cpu->sample_tick = now;
-	event = events_begin(SW_EVENT_SAMPLE, service);
-	if (!event)
-		return;
-	event->reason = reason;
-	events_tuple(event, v, family);
-	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+	in = v->in;
+	events_sample_of(&in, service, reason, family);
 }
 
 /*
@@ -118,7 +133,8 @@ static __always_inline void events_shape(struct xdp_md *ctx, const struct sw_con
 		return;
 	events_tuple(event, v, family);
 	event->shape = shape;
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	/* or an idle service's would fill the buffer unread, and the next arming not fit */
+	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 
 #endif

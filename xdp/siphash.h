@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF",
- * INDOCRYPT 2012), for inputs whose length is known at compile time. The
- * caller presents the input as 64-bit little-endian words; the last one holds
- * the remaining bytes and the length in its top byte, as the paper defines it.
+ * SipHash-c-d (Aumasson and Bernstein, "SipHash: a fast short-input PRF",
+ * INDOCRYPT 2012) of inputs that fit into one 64-bit little-endian word: seven
+ * bytes at most with the length in the top byte, as the paper defines it, or a
+ * whole word where all inputs have the same length.
  */
 #ifndef SYNWARD_XDP_SIPHASH_H
 #define SYNWARD_XDP_SIPHASH_H
@@ -44,22 +44,27 @@ static __always_inline void siphash_init(struct siphash *s, const __u64 key[2])
 	s->v3 = k1 ^ 0x7465646279746573ULL;
 }
 
-static __always_inline void siphash_word(struct siphash *s, __u64 word)
+static __always_inline void siphash_rounds(struct siphash *s, const int rounds)
 {
-	s->v3 ^= word;
-	siphash_round(s);
-	siphash_round(s);
-	s->v0 ^= word;
+	int i;
+
+#pragma unroll
+	for (i = 0; i < rounds; i++)
+		siphash_round(s);
 }
 
-static __always_inline __u64 siphash_end(struct siphash *s)
+/* SipHash-c-d of one word. */
+static __always_inline __u64 siphash_of_word(const __u64 key[2], __u64 word, const int c, const int d)
 {
-	s->v2 ^= 0xff;
-	siphash_round(s);
-	siphash_round(s);
-	siphash_round(s);
-	siphash_round(s);
-	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+	struct siphash s;
+
+	siphash_init(&s, key);
+	s.v3 ^= word;
+	siphash_rounds(&s, c);
+	s.v0 ^= word;
+	s.v2 ^= 0xff;
+	siphash_rounds(&s, d);
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
 #endif

@@ -5,8 +5,8 @@
  *   parse -> service -> sets -> SYN: answer or pass
  *                               else: known flow, cookie, kernel's, or stray
  *
- * Every way out goes through leave(), which takes the reason. An object with
- * empty maps passes everything.
+ * Every way out has a reason and goes through leave(). An object with empty maps
+ * passes everything.
  */
 #include "answer.h"
 #include "arm.h"
@@ -39,52 +39,76 @@ struct context {
 	bool act;	/* false: monitor, count and pass */
 };
 
-static __always_inline int leave(__u32 service, enum sw_reason reason, int verdict)
+/*
+ * The way out of a packet: its reason, its verdict, and whether the daemon shall
+ * be asked. Decisions are made by returning one; leave() carries it out.
+ */
+#define WAY_VERDICT_SHIFT 8
+#define WAY_ESCALATE 0x10000
+
+static __always_inline __u32 pass(enum sw_reason reason)
 {
-	stats_count(service, reason);
-	return verdict;
+	return reason | XDP_PASS << WAY_VERDICT_SHIFT;
 }
 
-static __always_inline int pass(const struct context *c, enum sw_reason reason)
+static __always_inline __u32 drop(enum sw_reason reason)
 {
-	return leave(c->index, reason, XDP_PASS);
+	return reason | XDP_DROP << WAY_VERDICT_SHIFT;
 }
 
-static __always_inline int drop(const struct context *c, const struct view *v,
-				enum sw_reason reason, const int family)
+static __always_inline __u32 answer(enum sw_reason reason)
 {
-	events_sample(c->config, v, c->index, reason, c->now, family);
-	return leave(c->index, reason, c->act ? XDP_DROP : XDP_PASS);
+	return reason | XDP_TX << WAY_VERDICT_SHIFT;
 }
 
 /* Up to the daemon, if there is room; else what the service says of what exceeds it. */
-static __always_inline int escalate(const struct context *c, const struct view *v,
-				    enum sw_reason reason, const int family)
+static __always_inline __u32 escalate(const struct context *c, enum sw_reason reason)
 {
-	if (!escalate_may(c->config, c->service, c->index, c->now)) {
-		if (c->service->escalate_default == SW_ACTION_DROP)
-			return drop(c, v, SW_REASON_ESCALATE_LIMIT, family);
-		return pass(c, SW_REASON_ESCALATE_LIMIT);
+	if (escalate_may(c->config, c->service, c->index, c->now))
+		return pass(reason) | WAY_ESCALATE;
+	return c->service->escalate_default == SW_ACTION_DROP ? drop(SW_REASON_ESCALATE_LIMIT)
+							      : pass(SW_REASON_ESCALATE_LIMIT);
+}
+
+static __always_inline int leave(const struct context *c, const struct view *v, __u32 way,
+				 const int family)
+{
+	enum sw_reason reason = way & 0xff;
+	int verdict = way >> WAY_VERDICT_SHIFT & 0xff;
+
+	if (verdict == XDP_DROP) {
+		events_sample(c->config, v, c->index, reason, c->now, family);
+		if (!c->act)
+			verdict = XDP_PASS;
 	}
-	deliver_metadata(c->ctx, c->config, SW_CLASS_ESCALATE, reason, c->index, 0, 0);
-	return pass(c, reason);
+	if (way & WAY_ESCALATE)
+		deliver_metadata(c->ctx, c->config, SW_CLASS_ESCALATE, reason, c->index, 0, 0);
+	stats_count(c->index, reason);
+	return verdict;
+}
+
+/* Before a service is known. */
+static __always_inline int leave_early(enum sw_reason reason, int verdict)
+{
+	stats_count(0, reason);
+	return verdict;
 }
 
 /* The configured action for fragments, malformed packets and strays. */
-static __always_inline int by_policy(const struct context *c, const struct view *v,
-				     enum sw_reason reason, __u8 action, const int family)
+static __always_inline __u32 by_policy(const struct context *c, const struct view *v,
+				       enum sw_reason reason, __u8 action, const int family)
 {
 	if (action == SW_ACTION_DROP)
-		return drop(c, v, reason, family);
+		return drop(reason);
 	if (action != SW_ACTION_ESCALATE || !c->act)
-		return pass(c, reason);
-	switch (escalate_source(v, c->index, escalate_doubt(reason), c->now, family)) {
+		return pass(reason);
+	switch (escalate_source(v, c->index, escalate_doubt(reason), family)) {
 	case SW_ACTION_PASS:
-		return pass(c, SW_REASON_TICKET_PASS);
+		return pass(SW_REASON_TICKET_PASS);
 	case SW_ACTION_DROP:
-		return drop(c, v, SW_REASON_TICKET_DROP, family);
+		return drop(SW_REASON_TICKET_DROP);
 	default:
-		return escalate(c, v, reason, family);
+		return escalate(c, reason);
 	}
 }
 
@@ -106,7 +130,7 @@ static __always_inline int unparsed(struct xdp_md *ctx, struct sw_memory *memory
 			action = service->escalate_default;
 		}
 	}
-	return leave(0, reason, action == SW_ACTION_DROP ? XDP_DROP : XDP_PASS);
+	return leave_early(reason, action == SW_ACTION_DROP ? XDP_DROP : XDP_PASS);
 }
 
 /* Flags and sources that no real connection has; only looked at while armed. */
@@ -122,7 +146,8 @@ static __always_inline bool bad_source(const struct view *v, const int family)
 	if (family == SW_IPV4) {
 		__u8 first = v->in.source[0];
 
-		return first == 0 || first == 127 || first >= 224 ||
+		/* 0, 224 and above, loopback */
+		return (__u8)(first - 1) >= 223 || first == 127 ||
 		       v->in.source[0] == v->in.destination[0];
 	}
 	return (__u8)v->in.source[0] == 0xff ||
@@ -131,57 +156,54 @@ static __always_inline bool bad_source(const struct view *v, const int family)
 }
 
 /* A SYN that goes up: what follows it will be looked for in the kernel. */
-static __always_inline int pass_syn(const struct context *c, const struct view *v,
+static __always_inline __u32 pass_syn(const struct context *c, const struct view *v,
 				    enum sw_reason reason, const int family)
 {
 	if (c->act)
 		flows_stamp(c->memory, v->in.source, v->in.ports, family);
-	return pass(c, reason);
+	return pass(reason);
 }
 
-#define ANSWER (-1)
+#define ANSWER 0 /* no way out: go on */
 
 /*
  * A SYN with an unusual layout of options, where the service does not just
  * answer it. By shape first: what is spoofed has as many sources as it likes.
  */
-static __always_inline int odd_syn(const struct context *c, const struct view *v,
+static __always_inline __u32 odd_syn(const struct context *c, const struct view *v,
 				   const struct options *o, const int family)
 {
 	enum sw_action action = SW_ACTION_ESCALATE;
 	struct sw_shape shape = {};
 
 	if (c->service->odd_syn == SW_ACTION_DROP)
-		return drop(c, v, SW_REASON_SYN_ODD, family);
+		return drop(SW_REASON_SYN_ODD);
 	if (!c->act)
-		return pass(c, SW_REASON_SYN_ODD);
+		return pass(SW_REASON_SYN_ODD);
 	if (escalate_shape_of(v, o, &shape, family))
-		action = escalate_shape(&shape, c->index, c->now, family);
+		action = escalate_shape(&shape, c->index, family);
 	if (action == SW_ACTION_ESCALATE)
-		action = escalate_source(v, c->index, SW_DOUBT_SYN, c->now, family);
+		action = escalate_source(v, c->index, SW_DOUBT_SYN, family);
 	if (action == SW_ACTION_ESCALATE) {
-		if (escalate_may(c->config, c->service, c->index, c->now)) {
-			deliver_metadata(c->ctx, c->config, SW_CLASS_ESCALATE, SW_REASON_SYN_ODD,
-					 c->index, 0, 0);
-			return pass_syn(c, v, SW_REASON_SYN_ODD, family);
-		}
+		if (escalate_may(c->config, c->service, c->index, c->now))
+			return pass_syn(c, v, SW_REASON_SYN_ODD, family) | WAY_ESCALATE;
 		if (c->service->escalate_default == SW_ACTION_DROP)
-			return drop(c, v, SW_REASON_ESCALATE_LIMIT, family);
+			return drop(SW_REASON_ESCALATE_LIMIT);
 		return ANSWER;
 	}
 	if (action == SW_ACTION_DROP)
-		return drop(c, v, SW_REASON_TICKET_DROP, family);
+		return drop(SW_REASON_TICKET_DROP);
 	return ANSWER;
 }
 
-static __always_inline int handle_syn(struct context *c, struct sw_cpu *cpu, struct view *v,
+static __always_inline __u32 handle_syn(struct context *c, struct sw_cpu *cpu, struct view *v,
 				      const int family)
 {
 	struct sw_config *config = c->config;
 	struct options options = {};
 	struct reply reply;
 	enum sw_reason reason;
-	int verdict;
+	__u32 way;
 
 	if (flows_maybe(c->memory, c->state, v, family)) {
 		/* a tuple in TIME_WAIT, or one whose client restarted: the kernel's matter */
@@ -203,32 +225,32 @@ static __always_inline int handle_syn(struct context *c, struct sw_cpu *cpu, str
 		}
 	}
 	if (!answer_options(c->ctx, v, &options) && c->service->odd_syn != SW_ACTION_PASS) {
-		verdict = odd_syn(c, v, &options, family);
-		if (verdict != ANSWER)
-			return verdict;
+		way = odd_syn(c, v, &options, family);
+		if (way != ANSWER)
+			return way;
 	}
 	reason = budget_reply(config, cpu, v->in.source, c->now, family);
 	if (reason != SW_REASON_COUNT)
-		return drop(c, v, reason, family);
+		return drop(reason);
 	if (!c->act)
-		return pass(c, SW_REASON_SYN_ANSWERED);
+		return pass(SW_REASON_SYN_ANSWERED);
 	reason = answer_prepare(c->ctx, config, c->service, cpu, v, &options, &reply, family);
 	if (reason != SW_REASON_COUNT)
 		return pass_syn(c, v, reason, family);
 	if (!answer_write(c->ctx, c->service, v, &reply, family))
-		return leave(c->index, SW_REASON_SYN_NO_ROOM, XDP_DROP);
-	return leave(c->index, SW_REASON_SYN_ANSWERED, XDP_TX);
+		return drop(SW_REASON_SYN_NO_ROOM);
+	return answer(SW_REASON_SYN_ANSWERED);
 }
 
 /* The kernel has the connection: from now on one look-up in the flow table suffices. */
-static __always_inline int learned(const struct context *c, const struct view *v, const int family)
+static __always_inline __u32 learned(const struct context *c, const struct view *v, const int family)
 {
 	if (c->act)
 		flows_add(c->memory, v, 0, SW_FLOW_CONFIRMED, c->now, family);
-	return pass(c, SW_REASON_FLOW_LEARNED);
+	return pass(SW_REASON_FLOW_LEARNED);
 }
 
-static __always_inline int delivered(const struct context *c, const struct view *v, __u8 options,
+static __always_inline __u32 delivered(const struct context *c, const struct view *v, __u8 options,
 				     enum sw_reason reason, const int family)
 {
 	flows_add(c->memory, v, options, SW_FLOW_HANDSHAKE, c->now, family);
@@ -236,10 +258,10 @@ static __always_inline int delivered(const struct context *c, const struct view 
 		events_handshake(c->config, v, c->index, c->now, family);
 	deliver_metadata(c->ctx, c->config, SW_CLASS_HANDSHAKE, reason, c->index, options,
 			 (void *)v->tcp - v->l3);
-	return pass(c, reason);
+	return pass(reason);
 }
 
-static __always_inline int stray(const struct context *c, const struct view *v, const int family)
+static __always_inline __u32 stray(const struct context *c, const struct view *v, const int family)
 {
 	enum sw_reason reason = SW_REASON_STRAY_OTHER;
 
@@ -256,22 +278,20 @@ static __always_inline int stray(const struct context *c, const struct view *v, 
  * SYNs to where nobody listens were passed, so what follows them must be too: a
  * redirected or forwarded connection has no socket under this address and port.
  */
-static __always_inline bool unheard(const struct context *c, struct view *v, const int family)
+static __always_inline bool unheard(const struct context *c, struct sw_cpu *cpu, struct view *v,
+				    const int family)
 {
-	struct sw_cpu *cpu;
 	__u32 kind;
 
 	if (c->config->flags & SW_FLAG_GATEWAY)
 		return false;
-	cpu = cpu_get();
-	if (!cpu)
-		return true;
 	kind = lookup_listener_cached(c->ctx, c->config, cpu, v, c->now, family);
 	return kind == SW_LISTENER_NONE || kind == SW_LISTENER_FORWARDED;
 }
 
 /* Anything but a SYN. */
-static __always_inline int handle_segment(struct context *c, struct view *v, const int family)
+static __always_inline __u32 handle_segment(struct context *c, struct sw_cpu *cpu,
+					    struct view *v, const int family)
 {
 	bool maybe = flows_maybe(c->memory, c->state, v, family);
 	enum sw_reason reason = SW_REASON_ACK_VALIDATED;
@@ -287,7 +307,7 @@ static __always_inline int handle_segment(struct context *c, struct view *v, con
 				/* so that a full set loses one that is not in use */
 				if (age > c->config->hz)
 					flows_confirm(flow, c->now);
-				return pass(c, SW_REASON_FLOW_KNOWN);
+				return pass(SW_REASON_FLOW_KNOWN);
 			}
 			if (age <= c->config->grace_ticks) {
 				/* its ACK may still be in the same batch, without a socket */
@@ -296,11 +316,11 @@ static __always_inline int handle_segment(struct context *c, struct view *v, con
 							 SW_REASON_ACK_FOLLOWS, c->index,
 							 sw_flow_options(*flow),
 							 (void *)v->tcp - v->l3);
-				return pass(c, SW_REASON_ACK_FOLLOWS);
+				return pass(SW_REASON_ACK_FOLLOWS);
 			}
 			if (lookup_known(c->ctx, c->config, v, family)) {
 				flows_confirm(flow, c->now);
-				return pass(c, SW_REASON_FLOW_KNOWN);
+				return pass(SW_REASON_FLOW_KNOWN);
 			}
 			/* the first delivery was lost: this one may carry the cookie again */
 			reason = SW_REASON_ACK_REVALIDATED;
@@ -312,70 +332,75 @@ static __always_inline int handle_segment(struct context *c, struct view *v, con
 	/* a SYN-ACK answers a SYN that left without our seeing it */
 	if ((maybe || v->flags & FLAG_SYN) && lookup_known(c->ctx, c->config, v, family))
 		return learned(c, v, family);
-	if (unheard(c, v, family))
-		return pass(c, SW_REASON_NO_LISTENER);
+	if (unheard(c, cpu, v, family))
+		return pass(SW_REASON_NO_LISTENER);
 	return stray(c, v, family);
 }
 
-/* A TCP packet whose ports were read; `reason` is an objection of the parser, or none. */
-static __always_inline int handle_tcp(struct xdp_md *ctx, struct sw_memory *memory, struct view *v,
-				      enum sw_reason objection, const int family)
+/* A packet of a service; `objection` is the parser's, or SW_REASON_COUNT. */
+static __always_inline __u32 handle_service(struct context *c, struct view *v,
+					    enum sw_reason objection, const int family)
 {
-	struct sw_config *config = &memory->config;
-	struct context c = { .ctx = ctx, .memory = memory, .config = config };
-	__u32 generation = config->generation & 1;
+	struct sw_config *config = c->config;
 	const __u8 *station = v->data;
 	struct sw_cpu *cpu;
 	__u32 fate;
+	bool syn;
 
-	c.index = services_find(memory, generation, v, family);
-	if (!c.index)
-		return leave(0, SW_REASON_NO_SERVICE, XDP_PASS);
-	c.service = services_get(memory, generation, c.index);
-	c.state = services_state(memory, c.index);
-	if (c.service->mode == SW_MODE_OFF)
-		return pass(&c, SW_REASON_SERVICE_OFF);
-	c.act = c.service->mode != SW_MODE_MONITOR;
-	c.now = tick_now();
+	if (c->service->mode == SW_MODE_OFF)
+		return pass(SW_REASON_SERVICE_OFF);
 	/* frames for others (a bridge, a tap in promiscuous mode) are not ours to answer */
-	if (station[0] & 1 ||
-	    (config->flags & SW_FLAG_CHECK_MAC &&
-	     (*(__u32 *)station != *(__u32 *)config->mac ||
-	      *(__u16 *)(station + 4) != *(__u16 *)(config->mac + 4))))
-		return pass(&c, SW_REASON_NOT_OURS);
-	fate = sets_fate(memory, v, family);
+	if (config->flags & SW_FLAG_CHECK_MAC) {
+		if (*(__u32 *)station != *(__u32 *)config->mac ||
+		    *(__u16 *)(station + 4) != *(__u16 *)(config->mac + 4))
+			return pass(SW_REASON_NOT_OURS);
+	} else if (station[0] & 1) {
+		return pass(SW_REASON_NOT_OURS);
+	}
+	fate = sets_fate(c->memory, v, family);
 	if (fate == SW_FATE_DENY)
-		return drop(&c, v, SW_REASON_SOURCE_DENIED, family);
+		return drop(SW_REASON_SOURCE_DENIED);
 	if (fate == SW_FATE_ALLOW)
-		return pass(&c, SW_REASON_SOURCE_ALLOWED);
+		return pass(SW_REASON_SOURCE_ALLOWED);
 	if (objection != SW_REASON_COUNT)
-		return by_policy(&c, v, objection,
-				 objection == SW_REASON_FRAGMENT ? c.service->fragment
-								 : c.service->malformed,
+		return by_policy(c, v, objection,
+				 objection == SW_REASON_FRAGMENT ? c->service->fragment
+								 : c->service->malformed,
 				 family);
-
-	if ((v->flags & (FLAG_SYN | FLAG_ACK)) != FLAG_SYN) {
-		if (c.service->mode != SW_MODE_COOKIE && !arm_is_armed(c.service, c.state, c.now))
-			return pass(&c, SW_REASON_SERVICE_IDLE);
-		if (bad_flags(v->flags))
-			return by_policy(&c, v, SW_REASON_BAD_FLAGS, c.service->malformed, family);
-		if (bad_source(v, family))
-			return by_policy(&c, v, SW_REASON_BAD_SOURCE, c.service->malformed, family);
-		return handle_segment(&c, v, family);
+	syn = (v->flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN;
+	if (c->service->mode != SW_MODE_COOKIE) {
+		if (syn)
+			arm_syn(c->ctx, config, c->service, c->state, c->index, v, c->now, family);
+		if (!arm_is_armed(c->service, c->state, c->now))
+			return pass(SW_REASON_SERVICE_IDLE);
 	}
 	cpu = cpu_get();
 	if (!cpu)
-		return leave(0, SW_REASON_INTERNAL, XDP_PASS);
-	if (c.service->mode != SW_MODE_COOKIE) {
-		arm_syn(ctx, config, c.service, c.state, cpu, c.index, v, c.now, family);
-		if (!arm_is_armed(c.service, c.state, c.now))
-			return pass(&c, SW_REASON_SERVICE_IDLE);
-	}
+		return pass(SW_REASON_INTERNAL);
 	if (bad_flags(v->flags))
-		return by_policy(&c, v, SW_REASON_BAD_FLAGS, c.service->malformed, family);
+		return by_policy(c, v, SW_REASON_BAD_FLAGS, c->service->malformed, family);
 	if (bad_source(v, family))
-		return by_policy(&c, v, SW_REASON_BAD_SOURCE, c.service->malformed, family);
-	return handle_syn(&c, cpu, v, family);
+		return by_policy(c, v, SW_REASON_BAD_SOURCE, c->service->malformed, family);
+	if (syn)
+		return handle_syn(c, cpu, v, family);
+	return handle_segment(c, cpu, v, family);
+}
+
+/* A TCP packet whose ports were read. */
+static __always_inline int handle_tcp(struct xdp_md *ctx, struct sw_memory *memory, struct view *v,
+				      enum sw_reason objection, const int family)
+{
+	struct context c = { .ctx = ctx, .memory = memory, .config = &memory->config };
+	__u32 generation = c.config->generation & 1;
+
+	c.index = services_find(memory, generation, v, family);
+	if (!c.index)
+		return leave_early(SW_REASON_NO_SERVICE, XDP_PASS);
+	c.service = services_get(memory, generation, c.index);
+	c.state = services_state(memory, c.index);
+	c.act = c.service->mode != SW_MODE_MONITOR;
+	c.now = tick_now();
+	return leave(&c, v, handle_service(&c, v, objection, family), family);
 }
 
 static __always_inline int handle_ip(struct xdp_md *ctx, struct sw_memory *memory, struct view *v,
@@ -384,7 +409,7 @@ static __always_inline int handle_ip(struct xdp_md *ctx, struct sw_memory *memor
 	enum sw_reason reason = family == SW_IPV4 ? parse_ipv4(v, ctx) : parse_ipv6(v, ctx);
 
 	if (reason == SW_REASON_NOT_TCP)
-		return leave(0, reason, XDP_PASS);
+		return leave_early(reason, XDP_PASS);
 	if (!v->port_known)
 		return unparsed(ctx, memory, reason);
 	return handle_tcp(ctx, memory, v, reason, family);
@@ -401,7 +426,7 @@ int synward(struct xdp_md *ctx)
 	__u32 protocol;
 
 	if (!memory || memory->config.abi != SW_ABI_VERSION)
-		return leave(0, SW_REASON_NO_POLICY, XDP_PASS);
+		return leave_early(SW_REASON_NO_POLICY, XDP_PASS);
 	protocol = parse_ethernet(&v);
 	if (protocol == ETHERTYPE(ETH_P_IP))
 		return handle_ip(ctx, memory, &v, SW_IPV4);
@@ -409,5 +434,5 @@ int synward(struct xdp_md *ctx)
 		return handle_ip(ctx, memory, &v, SW_IPV6);
 	if (protocol == PARSE_TRUNCATED)
 		return unparsed(ctx, memory, SW_REASON_BAD_ETHERNET);
-	return leave(0, SW_REASON_NOT_IP, XDP_PASS);
+	return leave_early(SW_REASON_NOT_IP, XDP_PASS);
 }

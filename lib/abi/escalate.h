@@ -59,13 +59,22 @@ struct sw_ticket_key {
 };
 SW_ASSERT_SIZE(struct sw_ticket_key, 20);
 
-/* Value of sw_tickets. */
+/*
+ * Value of sw_tickets. The tick at which it ends has 48 bits: 32 of them come
+ * round in weeks, and a ticket may lie in the table for as long as nobody needs
+ * its place.
+ */
 struct sw_ticket {
-	__u32 until;   /* tick (low 32 bits) after which it means nothing */
-	__u8 action;   /* enum sw_action but escalate; pass answers a SYN with a cookie */
-	__u8 decider;  /* who decided, for `synward why` */
-	__u16 reserved;
+	__u32 until;	  /* tick from which on it means nothing */
+	__u8 action;	  /* enum sw_action but escalate; pass answers a SYN with a cookie */
+	__u8 decider;	  /* who decided, for `synward why` */
+	__u16 until_high; /* bits 32 to 47 of `until` */
 };
 SW_ASSERT_SIZE(struct sw_ticket, 8);
+
+static inline __u64 sw_ticket_until(const struct sw_ticket *ticket)
+{
+	return ticket->until | (__u64)ticket->until_high << 32;
+}
 
 #endif

@@ -7,7 +7,8 @@
  *   ioctl(fd, SW_RING_SETUP, &setup)        once; says how much to map
  *   mmap(0, setup.map_bytes, PROT_READ, MAP_SHARED, fd, 0)
  *   for (;;) {
- *       poll(fd)                            POLLIN: frames that no verdict named yet
+ *       poll(fd)                            POLLIN: `watermark` frames that no verdict named
+ *                                           yet, or one that is older than `timer_us`
  *       read header->head (acquire), then each frame below it, in order
  *       write(fd, verdicts, n * sizeof(struct sw_verdict))
  *   }

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // `auto`: a service is armed by the rate of its SYNs and disarmed with hysteresis.
-#include <bpf/libbpf.h>
-
-#include <memory>
-#include <vector>
-
-#include "abi/event.h"
+#include "event_queue.h"
 #include "fixture.h"
 #include "poll.h"
 
@@ -13,11 +8,7 @@ namespace synward::bpf_test {
 
 class ArmingTest : public BpfTest {
   protected:
-    ArmingTest()
-        : ring_(ring_buffer__new(object().map("sw_events"), &ArmingTest::take, this, nullptr),
-                &ring_buffer__free) {
-        drain();
-        events_.clear();
+    ArmingTest() : events_(object()) {
         policy.config.window_shift = 0;
         while ((1u << policy.config.window_shift) < policy.config.hz / 8) ++policy.config.window_shift;
         auto& service = policy.services[kAuto];
@@ -46,24 +37,11 @@ class ArmingTest : public BpfTest {
             return done();
         });
     }
-    const std::vector<sw_event>& drain() {
-        ring_buffer__consume(ring_.get());
-        return events_;
-    }
-    unsigned count(sw_event_type type) {
-        unsigned result = 0;
-        for (const auto& event : drain()) result += event.type == type;
-        return result;
-    }
+    std::vector<sw_event> events(sw_event_type type) { return events_.of(type); }
+    std::size_t count(sw_event_type type) { return events(type).size(); }
 
   private:
-    static int take(void* self, void* data, std::size_t size) {
-        EXPECT_EQ(size, sizeof(sw_event));
-        static_cast<ArmingTest*>(self)->events_.push_back(*static_cast<sw_event*>(data));
-        return 0;
-    }
-    std::unique_ptr<ring_buffer, decltype(&ring_buffer__free)> ring_;
-    std::vector<sw_event> events_;
+    EventQueue events_;
     unsigned sent_ = 0;
 };
 
@@ -76,12 +54,10 @@ TEST_F(ArmingTest, AFloodArmsWithinItsWindow) {
     EXPECT_NE(now.trusted, now.armings) << "the walk over the sockets has not been made";
     EXPECT_LE(now.armed_at - static_cast<std::uint32_t>(start), ticks() - start);
     ASSERT_EQ(count(SW_EVENT_ARMED), 1u);
-    for (const auto& event : drain()) {
-        if (event.type != SW_EVENT_ARMED) continue;
-        EXPECT_EQ(event.service, kAuto);
-        EXPECT_GT(event.rate, 0u);
-        EXPECT_GT(event.time, 0u);
-    }
+    const sw_event event = events(SW_EVENT_ARMED)[0];
+    EXPECT_EQ(event.service, kAuto);
+    EXPECT_GT(event.rate, 0u);
+    EXPECT_GT(event.time, 0u);
     EXPECT_EQ(syn().reason(), SW_REASON_SYN_ANSWERED);
     EXPECT_EQ(send(tcp4({.destination = kAutoPort, .ack_seq = 9, .ack = true}).bytes()).reason(),
               SW_REASON_STRAY_ACK);

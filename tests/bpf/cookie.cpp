@@ -16,7 +16,7 @@ std::uint64_t key_word(std::uint32_t epoch, unsigned index, const sw_keyring& ke
     Bytes message;
     for (int shift = 0; shift < 32; shift += 8) put8(message, epoch >> shift);
     put8(message, index);
-    return siphash24({master[0], master[1]}, message);
+    return siphash({master[0], master[1]}, message);
 }
 
 std::uint32_t little_endian(const Bytes& bytes, std::size_t at) {
@@ -47,7 +47,7 @@ std::uint64_t hash(const Segment& s, std::uint32_t isn, std::uint32_t epoch, con
     Bytes word;
     for (int shift = 0; shift < 64; shift += 8) put8(word, static_cast<unsigned>(compressed >> shift & 0xff));
     const unsigned first = s.v6 ? 2 : 0;
-    return siphash24_words({key_word(epoch, first, keyring), key_word(epoch, first + 1, keyring)}, word);
+    return siphash_words({key_word(epoch, first, keyring), key_word(epoch, first + 1, keyring)}, word, {1, 3});
 }
 
 }  // namespace

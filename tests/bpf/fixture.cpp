@@ -134,8 +134,6 @@ Packet tcp6(const Tcp& tcp) {
     return Ethernet{} / Packet(Ipv6{}) / tcp;
 }
 
-namespace {
-
 std::uint64_t flow_hash(const Segment& segment) {
     const auto config = object().read<sw_config>("sw_config", 0);
     __u64 source[2] = {};
@@ -147,15 +145,25 @@ std::uint64_t flow_hash(const Segment& segment) {
     return hash_flow(config.hash_key, source, destination, ports, segment.v6 ? SW_IPV6 : SW_IPV4);
 }
 
-std::uint32_t flow_index(std::uint64_t hash) {
-    return static_cast<std::uint32_t>(hash >> 32 >> (32 - kFlowShift));
+namespace {
+
+std::uint32_t flow_index(const Segment& segment) {
+    return static_cast<std::uint32_t>(flow_hash(segment) >> 32 >> (32 - kFlowShift));
 }
 
 }  // namespace
 
+sw_flow_set read_flow_set(const Segment& segment) {
+    return object().read<sw_flow_set>("sw_flows", flow_index(segment));
+}
+
+void write_flow_set(const Segment& segment, const sw_flow_set& set) {
+    object().write("sw_flows", flow_index(segment), set);
+}
+
 std::uint64_t flow_entry(const Segment& segment) {
     const std::uint64_t hash = flow_hash(segment);
-    const auto set = object().read<sw_flow_set>("sw_flows", flow_index(hash));
+    const sw_flow_set set = read_flow_set(segment);
     for (const std::uint64_t entry : set.entry)
         if (static_cast<std::uint32_t>(entry) == static_cast<std::uint32_t>(hash) && entry >> 32) return entry;
     return 0;
@@ -163,12 +171,12 @@ std::uint64_t flow_entry(const Segment& segment) {
 
 void put_flow(const Segment& segment, sw_flow_state state, std::uint8_t options) {
     const std::uint64_t hash = flow_hash(segment);
-    auto set = object().read<sw_flow_set>("sw_flows", flow_index(hash));
+    sw_flow_set set = read_flow_set(segment);
     __u64* place = &set.entry[sw_flow_way(hash)];
     for (__u64& entry : set.entry)
         if (static_cast<std::uint32_t>(entry) == static_cast<std::uint32_t>(hash)) place = &entry;
     *place = sw_flow_entry(static_cast<std::uint32_t>(hash), options, state, static_cast<std::uint32_t>(ticks()));
-    object().write("sw_flows", flow_index(hash), set);
+    write_flow_set(segment, set);
 }
 
 void clear_flows() {

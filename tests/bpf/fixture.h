@@ -77,6 +77,11 @@ class BpfTest : public ::testing::Test {
 Packet tcp4(const Tcp& tcp);
 Packet tcp6(const Tcp& tcp);
 
+// The set that the segment's connection belongs to, and the hash that says so.
+std::uint64_t flow_hash(const Segment& segment);
+sw_flow_set read_flow_set(const Segment& segment);
+void write_flow_set(const Segment& segment, const sw_flow_set& set);
+
 // What the flow table holds for the segment's connection; 0: nothing.
 std::uint64_t flow_entry(const Segment& segment);
 void put_flow(const Segment& segment, sw_flow_state state, std::uint8_t options);

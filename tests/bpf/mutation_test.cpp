@@ -6,6 +6,7 @@
 #include "fixture.h"
 #include "mutator.h"
 #include "reply.h"
+#include "shape.h"
 
 namespace synward::bpf_test {
 
@@ -79,10 +80,46 @@ TEST_F(MutationTest, DamagedUnderEveryAction) {
         policy.config.malformed = policy.config.fragment = action;
         for (unsigned i = 1; i <= kBound; ++i)
             policy.services[i].malformed = policy.services[i].fragment = policy.services[i].stray = action;
+        for (unsigned i = 1; i <= kBound; ++i) policy.services[i].odd_syn = action;
         store();
         for (int i = 0; i < 10000 && !HasFailure(); ++i)
             check(random.damage(random.one_in(2) ? random.syn(ports) : random.segment(ports)));
     }
+}
+
+// Everything is asked about, but for sources and shapes that were decided before.
+TEST_F(MutationTest, DamagedUnderTickets) {
+    policy.config.malformed = policy.config.fragment = SW_ACTION_ESCALATE;
+    for (unsigned i = 1; i <= kBound; ++i) {
+        sw_service& s = policy.services[i];
+        s.malformed = s.fragment = s.stray = s.odd_syn = SW_ACTION_ESCALATE;
+    }
+    unsigned before = 0;
+    for (int round = 0; round < 1500 && !HasFailure(); ++round) {
+        // Each ticket is about a packet that then comes, whole and damaged.
+        const Bytes frame = random.one_in(2) ? random.syn(ports) : random.segment(ports);
+        const Segment s = dissect(frame);
+        const unsigned service = s.port ? policy.service_of(s.destination, *s.port) : kNone;
+        policy.tickets.clear();
+        for (unsigned doubt = 0; doubt < SW_DOUBT_COUNT; ++doubt) {
+            if (random.one_in(4)) continue;
+            policy.tickets.push_back({.service = service,
+                                      .doubt = static_cast<sw_doubt>(doubt),
+                                      .source = s.source,
+                                      .shape = shape_of(s),
+                                      .action = random.one_in(2) ? SW_ACTION_DROP : SW_ACTION_PASS,
+                                      .expired = random.one_in(6)});
+        }
+        store();
+        check(frame);
+        for (int i = 0; i < 6 && !HasFailure(); ++i) {
+            const Bytes damaged = random.damage(frame);
+            const sw_reason told = oracle().judge(damaged).reason;
+            before += told == SW_REASON_TICKET_DROP || told == SW_REASON_TICKET_PASS;
+            check(damaged);
+        }
+    }
+    EXPECT_GT(before, 50u) << "hardly a packet met its ticket";
 }
 
 // Handshakes that are damaged on their way back: only what does not matter may pass.

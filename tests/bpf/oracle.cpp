@@ -7,6 +7,7 @@
 
 #include "cookie.h"
 #include "reply.h"
+#include "shape.h"
 
 namespace synward::bpf_test {
 
@@ -49,10 +50,55 @@ std::pair<sw_reason, unsigned> Oracle::decide(const Segment& s) const {
         default:
             break;
     }
-    if (s.fault) return {*s.fault, index};
+    if (s.fault) return {decided_before(s, index, *s.fault), index};
     if (service.mode != SW_MODE_COOKIE && !policy_.states[index].armed)
         return {SW_REASON_SERVICE_IDLE, index};
-    return {decide_armed(s, index), index};
+    return {decided_before(s, index, decide_armed(s, index)), index};
+}
+
+unsigned Oracle::action_of(sw_reason reason, unsigned index) const {
+    const sw_service& service = policy_.services[index];
+    switch (reason) {
+        case SW_REASON_FRAGMENT:
+            return index == kNone ? policy_.config.fragment : service.fragment;
+        case SW_REASON_SYN_ODD:
+            return service.odd_syn;
+        case SW_REASON_ESCALATE_LIMIT:
+            return service.escalate_default;
+        case SW_REASON_STRAY_ACK:
+        case SW_REASON_STRAY_SYNACK:
+        case SW_REASON_STRAY_RST:
+        case SW_REASON_STRAY_OTHER:
+            return service.stray;
+        default:
+            return index == kNone ? policy_.config.malformed : service.malformed;
+    }
+}
+
+sw_reason Oracle::decided_before(const Segment& s, unsigned index, sw_reason reason) const {
+    // SYNs have their own tickets, which decide_syn() looks at.
+    if (kind_of(reason) != Kind::policy || reason == SW_REASON_SYN_ODD) return reason;
+    if (action_of(reason, index) != SW_ACTION_ESCALATE || policy_.services[index].mode == SW_MODE_MONITOR)
+        return reason;
+    sw_doubt doubt = SW_DOUBT_MALFORMED;
+    if (reason == SW_REASON_FRAGMENT) doubt = SW_DOUBT_FRAGMENT;
+    if (reason == SW_REASON_STRAY_ACK || reason == SW_REASON_STRAY_SYNACK || reason == SW_REASON_STRAY_RST ||
+        reason == SW_REASON_STRAY_OTHER)
+        doubt = SW_DOUBT_STRAY;
+    const auto ticket = policy_.ticket(index, doubt, s.source);
+    if (!ticket) return reason;
+    return *ticket == SW_ACTION_DROP ? SW_REASON_TICKET_DROP : SW_REASON_TICKET_PASS;
+}
+
+// Of a SYN that a plain listener would get.
+sw_reason Oracle::decide_syn(const Segment& s, unsigned index) const {
+    const sw_service& service = policy_.services[index];
+    if (service.odd_syn == SW_ACTION_PASS || is_usual(s.options)) return SW_REASON_SYN_ANSWERED;
+    if (service.odd_syn == SW_ACTION_DROP || service.mode == SW_MODE_MONITOR) return SW_REASON_SYN_ODD;
+    auto ticket = policy_.ticket(index, shape_of(s));
+    if (!ticket) ticket = policy_.ticket(index, SW_DOUBT_SYN, s.source);
+    if (!ticket) return SW_REASON_SYN_ODD;
+    return *ticket == SW_ACTION_DROP ? SW_REASON_TICKET_DROP : SW_REASON_SYN_ANSWERED;
 }
 
 sw_reason Oracle::decide_armed(const Segment& s, unsigned index) const {
@@ -60,7 +106,7 @@ sw_reason Oracle::decide_armed(const Segment& s, unsigned index) const {
     if (!flags || ((flags & kSyn) && (flags & (kFin | kRst)))) return SW_REASON_BAD_FLAGS;
     if (is_bad_source(s.source, s.destination)) return SW_REASON_BAD_SOURCE;
     if (flags == kSyn) {
-        if (policy_.config.flags & SW_FLAG_GATEWAY) return SW_REASON_SYN_ANSWERED;
+        if (policy_.config.flags & SW_FLAG_GATEWAY) return decide_syn(s, index);
         switch (listener(s.destination, *s.port)) {
             case SW_LISTENER_NONE:
                 return SW_REASON_SYN_NO_LISTENER;
@@ -69,7 +115,7 @@ sw_reason Oracle::decide_armed(const Segment& s, unsigned index) const {
             case SW_LISTENER_FORWARDED:
                 return SW_REASON_SYN_FORWARDED;
             default:
-                return SW_REASON_SYN_ANSWERED;
+                return decide_syn(s, index);
         }
     }
     if (flags == kAck || flags == (kAck | kFin))
@@ -117,11 +163,7 @@ Expectation Oracle::outcome(View frame, sw_reason reason, unsigned index) const 
             e.frame = expected_reply(frame, s, service, epoch_, policy_.config.keyring);
             break;
         case Kind::policy: {
-            unsigned action = service.stray;
-            if (reason == SW_REASON_FRAGMENT)
-                action = index == kNone ? policy_.config.fragment : service.fragment;
-            else if (reason < SW_REASON_SERVICE_OFF)
-                action = index == kNone ? policy_.config.malformed : service.malformed;
+            const unsigned action = action_of(reason, index);
             if (action == SW_ACTION_DROP) e.action = XDP_DROP;
             if (action == SW_ACTION_ESCALATE) metadata(SW_CLASS_ESCALATE, 0, 0);  // there may be no TCP
             break;

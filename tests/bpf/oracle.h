@@ -25,7 +25,7 @@ class Oracle {
     Oracle(const Policy& policy, std::uint32_t epoch) : policy_(policy), epoch_(epoch) {}
 
     // For tuples that neither the flow table nor a socket knows, when the filter
-    // is empty, and budgets are not exhausted.
+    // is empty, and budgets (of replies, of escalation) are not exhausted.
     [[nodiscard]] Expectation judge(View frame) const;
 
     // Everything that follows from one reason: the action by the X-macro and the
@@ -40,6 +40,11 @@ class Oracle {
   private:
     [[nodiscard]] std::pair<sw_reason, unsigned> decide(const Segment& segment) const;
     [[nodiscard]] sw_reason decide_armed(const Segment& segment, unsigned service) const;
+    [[nodiscard]] sw_reason decide_syn(const Segment& segment, unsigned service) const;
+    // What the tickets say of a doubtful packet: the reason itself where none does.
+    [[nodiscard]] sw_reason decided_before(const Segment& segment, unsigned service, sw_reason reason) const;
+    // What the service, or the interface where no port was read, does with a doubtful packet.
+    [[nodiscard]] unsigned action_of(sw_reason reason, unsigned service) const;
 
     const Policy& policy_;
     std::uint32_t epoch_;

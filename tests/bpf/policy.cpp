@@ -146,7 +146,48 @@ void Policy::store(const Object& object) const {
         }
     }
     object.write("sw_gate", zero, *gate);
+    object.clear("sw_tickets");
+    for (const StoredTicket& ticket : tickets) {
+        // One that ends with this tick means nothing in the next, and so in this one.
+        const std::uint64_t until = ticks() + (ticket.expired ? 0 : 3600ull * config.hz);
+        object.write("sw_tickets", ticket.key(), make_ticket(until, ticket.action));
+    }
     object.write("sw_config", zero, stored);
+}
+
+sw_ticket make_ticket(std::uint64_t until, sw_action action) {
+    return {.until = static_cast<__u32>(until),
+            .action = static_cast<__u8>(action),
+            .decider = 0,
+            .until_high = static_cast<__u16>(until >> 32)};
+}
+
+sw_ticket_key StoredTicket::key() const {
+    sw_ticket_key key{};
+    key.doubt = static_cast<__u8>(doubt);
+    key.service = static_cast<__u16>(service);
+    if (doubt == SW_DOUBT_SHAPE) {
+        key.family = shape.family;
+        std::memcpy(key.subject, &shape, sizeof shape);
+    } else {
+        key.family = source.size() == 16 ? SW_IPV6 : SW_IPV4;
+        std::memcpy(key.subject, source.data(), source.size());
+    }
+    return key;
+}
+
+std::optional<sw_action> Policy::ticket(unsigned service, sw_doubt doubt, const Address& source) const {
+    for (const StoredTicket& t : tickets)
+        if (!t.expired && t.service == service && t.doubt == doubt && t.source == source) return t.action;
+    return std::nullopt;
+}
+
+std::optional<sw_action> Policy::ticket(unsigned service, const sw_shape& shape) const {
+    for (const StoredTicket& t : tickets)
+        if (!t.expired && t.service == service && t.doubt == SW_DOUBT_SHAPE &&
+            !std::memcmp(&t.shape, &shape, sizeof shape))
+            return t.action;
+    return std::nullopt;
 }
 
 unsigned Policy::service_of(const Address& destination, unsigned port) const {

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "abi/escalate.h"
 #include "object.h"
 
 namespace synward::bpf_test {
@@ -21,6 +23,21 @@ struct Fate {
     sw_fate fate;
 };
 
+// A decision of the daemon that the program keeps; by shape where `doubt` says so.
+struct StoredTicket {
+    unsigned service;
+    sw_doubt doubt;
+    Address source;
+    sw_shape shape{};
+    sw_action action = SW_ACTION_DROP;
+    bool expired = false;
+
+    [[nodiscard]] sw_ticket_key key() const;
+};
+
+// What the map holds of one that ends at a tick.
+sw_ticket make_ticket(std::uint64_t until, sw_action action);
+
 struct Policy {
     sw_config config{};
     std::vector<sw_service> services = std::vector<sw_service>(SW_SERVICES);
@@ -28,6 +45,7 @@ struct Policy {
     std::map<unsigned, unsigned> ports;                          // port -> service or SW_PORT_BY_ADDRESS
     std::map<std::pair<Address, unsigned>, unsigned> addresses;  // address, port -> service
     std::vector<Fate> fates;
+    std::vector<StoredTicket> tickets;
 
     // Service 1 always armed on port 80, 2 monitor, 3 auto and idle, 4 off, 5 on
     // port 84 of the host's addresses only; nothing is limited; reqsk delivery.
@@ -39,6 +57,11 @@ struct Policy {
     // As the program shall see it.
     [[nodiscard]] unsigned service_of(const Address& destination, unsigned port) const;
     [[nodiscard]] sw_fate fate_of(const Address& source) const;
+
+    // What the ticket in force says, if there is one.
+    [[nodiscard]] std::optional<sw_action> ticket(unsigned service, sw_doubt doubt,
+                                                  const Address& source) const;
+    [[nodiscard]] std::optional<sw_action> ticket(unsigned service, const sw_shape& shape) const;
 
     sw_service& web() { return services[kWeb]; }
 };

@@ -56,6 +56,7 @@ void read_ipv4(Segment& s, View frame) {
         fail(s, SW_REASON_BAD_IP);
         return;
     }
+    s.ttl = get8(frame, s.ip + 8);
     s.source = cut(frame, s.ip + 12, 4);
     s.destination = cut(frame, s.ip + 16, 4);
     s.transport = s.ip + header;
@@ -84,6 +85,7 @@ void read_ipv6(Segment& s, View frame) {
         return;
     }
     s.v6 = true;
+    s.ttl = get8(frame, s.ip + 7);
     s.source = cut(frame, s.ip + 8, 16);
     s.destination = cut(frame, s.ip + 24, 16);
     s.end = s.ip + 40 + get16(frame, s.ip + 4);

@@ -28,6 +28,7 @@ struct Segment {
     unsigned source_port = 0;
     std::uint32_t seq = 0, ack_seq = 0;
     unsigned flags = 0;
+    unsigned ttl = 0;  // or hop limit
     Bytes options;
 };
 

@@ -5,15 +5,15 @@
 
 namespace synward::bpf_test {
 
-std::uint64_t siphash24(const SipKey& key, View message) {
+std::uint64_t siphash(const SipKey& key, View message, SipRounds rounds) {
     // Words of eight bytes, little endian; the last one ends with the length mod 256.
     Bytes padded(message.begin(), message.end());
     while (padded.size() % 8 != 7) padded.push_back(0);
     padded.push_back(static_cast<std::uint8_t>(message.size()));
-    return siphash24_words(key, padded);
+    return siphash_words(key, padded, rounds);
 }
 
-std::uint64_t siphash24_words(const SipKey& key, View message) {
+std::uint64_t siphash_words(const SipKey& key, View message, SipRounds number) {
     // "somepseudorandomlygeneratedbytes"
     std::uint64_t v0 = key[0] ^ 0x736f6d6570736575, v1 = key[1] ^ 0x646f72616e646f6d;
     std::uint64_t v2 = key[0] ^ 0x6c7967656e657261, v3 = key[1] ^ 0x7465646279746573;
@@ -32,11 +32,11 @@ std::uint64_t siphash24_words(const SipKey& key, View message) {
         for (std::size_t i = 0; i < 8; ++i)
             word |= static_cast<std::uint64_t>(get8(message, at + i)) << (8 * i);
         v3 ^= word;
-        rounds(2);
+        rounds(number.c);
         v0 ^= word;
     }
     v2 ^= 0xff;
-    rounds(4);
+    rounds(number.d);
     return v0 ^ v1 ^ v2 ^ v3;
 }
 

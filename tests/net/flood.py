@@ -14,15 +14,20 @@ import time
 
 import frames
 
+# Options in an order that no system sends: wscale, NOP, MSS, SACK permitted, NOP, NOP.
+ODD_OPTIONS = bytes.fromhex("03030701020405b404020101")
+
 FLAGS = {"syn": frames.SYN, "ack": frames.ACK, "synack": frames.SYN | frames.ACK, "rst": frames.RST}
 
 
-def spoofed(macs, target, port, flags):
+def spoofed(macs, target, port, flags, odd):
     if len(target) == 4:
         source = struct.pack("!I", (198 << 24 | 18 << 16) + random.getrandbits(17))
     else:
         source = bytes.fromhex("20010db8000f") + random.randbytes(10)
-    options = frames.linux_options(random.getrandbits(32)) if flags & frames.SYN else b""
+    options = b""
+    if flags & frames.SYN:
+        options = ODD_OPTIONS if odd else frames.linux_options(random.getrandbits(32))
     ports = (random.randrange(1024, 65536), port)
     number = random.getrandbits(32) if flags & frames.ACK else 0
     return frames.tcp_frame(macs, source, target, ports, flags, random.getrandbits(32), number, options)
@@ -39,6 +44,7 @@ def main():
     parser.add_argument("--rate", type=int, default=0, help="frames a second; 0: as fast as it goes")
     parser.add_argument("--different", type=int, default=8192, help="how many different ones, repeated")
     parser.add_argument("--flags", choices=FLAGS, default="syn")
+    parser.add_argument("--odd", action="store_true", help="SYNs with unusual options")
     options = parser.parse_args()
 
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -46,7 +52,7 @@ def main():
     macs = frames.mac(options.mac) + sock.getsockname()[4]
     targets = [frames.address(text) for text in options.to]
     flags = FLAGS[options.flags]
-    made = [spoofed(macs, targets[i % len(targets)], options.port, flags) for i in range(min(options.count, options.different))]
+    made = [spoofed(macs, targets[i % len(targets)], options.port, flags, options.odd) for i in range(min(options.count, options.different))]
     sent = 0
     start = time.monotonic()
     ended = []

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every header compiles alone: a file is made for each that includes it twice
 # and nothing else. Those of lib/abi also as C11 and as BPF.
-file(GLOB library_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lib/*.h)
+file(GLOB library_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lib/*.h
+     ${PROJECT_SOURCE_DIR}/lib/decide/*.h ${PROJECT_SOURCE_DIR}/lib/escalation/*.h ${PROJECT_SOURCE_DIR}/lib/sets/*.h)
 file(GLOB abi_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lib/abi/*.h)
 
 set(alone)

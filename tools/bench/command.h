@@ -6,6 +6,7 @@
 
 namespace synward::bench {
 
+void add_escalate(CLI::App& app);
 void add_flood(CLI::App& app);
 void add_program(CLI::App& app);
 void add_wire(CLI::App& app);

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
     add_handshake(app);
     add_connect(app);
     add_flood(app);
+    add_escalate(app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

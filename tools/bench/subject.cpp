@@ -86,8 +86,8 @@ void Subject::know(sw_family family, const std::vector<bench_entry>& entries) {
     memcpy(destination, target_.address[family].bytes.data(), size_of(target_.address[family]));
     for (const auto& entry : entries) {
         const Tuple tuple = tuple_of(entry, target_.port);
-        const __u64 hash =
-            hash_flow(live.hash_key, reinterpret_cast<const __u64*>(tuple.source), destination, tuple.ports, family);
+        const __u64 hash = hash_flow(live.hash_key, reinterpret_cast<const __u64*>(tuple.source), destination,
+                                     tuple.ports, family);
         sw_flow_set& set = flows.data()[hash >> 32 >> (32 - live.flow_shift)];
         unsigned way = sw_flow_way(hash);
         for (unsigned tried = 0; set.entry[way] && tried < SW_FLOW_WAYS; ++tried) way = tried;

@@ -72,7 +72,7 @@ Result<Addition> make_addition(const ServicePlace& place, const ServiceOptions& 
     }
     addition.config = std::move(*config);
     // Whether somebody reads events is the daemon's matter.
-    addition.config.escalation.transport = TransportChoice::none;
+    addition.config.escalation.enabled = false;
     return addition;
 }
 

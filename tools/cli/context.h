@@ -21,6 +21,7 @@ CLI::App* add_command(CLI::App& app, Context& context, const std::string& name,
                       const std::string& description, const std::string& example);
 
 // Each adds one subcommand; its parameters live as long as the app.
+void add_why(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
 void add_load(CLI::App& app, Context& context);
 void add_mode(CLI::App& app, Context& context);

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
     add_mode(app, context);
     add_monitor(app, context);
     add_top(app, context);
+    add_why(app, context);
     add_check(app, context);
     add_preflight(app, context);
     add_reasons(app, context);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <map>
 #include <memory>
 
 #include "lib/json.h"
@@ -95,6 +96,31 @@ void print_daemon(const json& daemon) {
                        paint(entry["state"].get<std::string>(), Colour::yellow), entry.value("problem", ""));
 }
 
+// Doubtful packets: nothing to say where nothing is escalated.
+void print_escalation(const json& escalation) {
+    if (escalation.is_null()) return;
+    if (const auto& problem = escalation["problem"]; problem.is_string())
+        fmt::print("  {}: {}\n", paint("doubtful packets are not asked about", Colour::red),
+                   problem.get<std::string>());
+    if (!escalation["running"].get<bool>()) return;
+    std::uint64_t received = 0, verdicts = 0, lost = 0;
+    std::map<std::string, std::uint64_t> decisions;
+    for (const auto& worker : escalation["workers"]) {
+        received += worker["received"].get<std::uint64_t>();
+        verdicts += worker["verdicts"].get<std::uint64_t>();
+        lost += worker["lost"].get<std::uint64_t>();
+        for (const auto& [reason, count] : worker["decisions"].items())
+            decisions[reason] += count.get<std::uint64_t>();
+    }
+    fmt::print("  doubtful packets: by {} ({}){}\n", escalation["transport"].get<std::string>(),
+               escalation["why"].get<std::string>(),
+               escalation["dry_run"].get<bool>() ? paint("; dry run, not acted upon", Colour::yellow) : "");
+    fmt::print("    {} asked about, {} verdicts, {} lost, {} tickets written, {} sources denied\n", received,
+               verdicts, lost, escalation["tickets_written"].get<std::uint64_t>(),
+               escalation["sources_denied"].get<std::uint64_t>());
+    for (const auto& [reason, count] : decisions) fmt::print("    {:>10} {}\n", count, reason);
+}
+
 json notes_of(const json& daemon, const json& interface) {
     if (!daemon.is_null())
         for (const auto& entry : daemon["interfaces"])
@@ -118,13 +144,18 @@ Result<void> run(const std::vector<std::string>& devices, const Context& context
         interfaces.push_back(std::move(*one));
     }
     const json daemon = link.running() ? link.status()["daemon"] : json();
+    const json escalation = link.running() ? link.status().value("escalation", json()) : json();
     const json findings = link.running() ? link.status()["findings"] : json::array();
     if (context.json) {
-        print_json({{"interfaces", interfaces}, {"daemon", daemon}, {"findings", findings}});
+        print_json({{"interfaces", interfaces},
+                    {"daemon", daemon},
+                    {"escalation", escalation},
+                    {"findings", findings}});
         return {};
     }
     for (const auto& one : interfaces) print_interface(one, notes_of(daemon, one["interface"]));
     print_daemon(daemon);
+    print_escalation(escalation);
     print_findings(findings);
     return {};
 }

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/escalation.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "daemon/log.h"
+#include "lib/decide/explanation.h"
+#include "lib/escalation/queue_rule.h"
+#include "lib/names.h"
+
+namespace synward {
+namespace {
+
+std::uint64_t monotonic_now() {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                          std::chrono::steady_clock::now().time_since_epoch())
+                                          .count());
+}
+
+// Tables that cannot change their size while they are in use.
+bool same_tables(const DecideConfig& a, const DecideConfig& b) {
+    return a.proven_sources == b.proven_sources && a.proven_prefixes == b.proven_prefixes &&
+           a.proven_window == b.proven_window && a.known_flows == b.known_flows && a.shapes == b.shapes &&
+           a.shape_half_life == b.shape_half_life;
+}
+
+TransportOptions transport_options(const EscalationConfig& config) {
+    TransportOptions options;
+    options.ring.slots = config.slots;
+    options.ring.deadline_ms = static_cast<std::uint32_t>(config.deadline.count());
+    options.ring.fail = config.fail;
+    options.nfqueue.max_length = config.slots;
+    options.nfqueue.fail_open = config.fail == SW_RING_FAIL_ACCEPT;
+    options.first_queue = config.queue;
+    return options;
+}
+
+// So that a filter never gets too old to say "unknown".
+std::chrono::milliseconds refresh_interval(const DecideConfig& config) {
+    return config.known_flows_age / 3;
+}
+
+}  // namespace
+
+Escalation::Escalation(EventLoop& loop, const Guards& guards, Sink sink)
+    : loop_(loop), guards_(guards), sink_(std::move(sink)) {}
+
+Escalation::~Escalation() {
+    stop();
+}
+
+void Escalation::stop() {
+    if (watch_) loop_.forget(std::exchange(watch_, 0));
+    workers_.clear();
+    flows_.reset();
+    observer_.reset();
+    tickets_.clear();
+    // With `bypass` it does no harm, but it is ours to take away.
+    if (std::exchange(rule_, false))
+        if (const auto removed = remove_queue_rule(); !removed)
+            spdlog::warn("the nfqueue rule stays: {}", removed.error().message);
+    transport_.clear();
+    why_.clear();
+}
+
+Result<void> Escalation::configure(const Config& config) {
+    const bool wanted = config.escalates();
+    if (wanted && !workers_.empty() && problem_.empty() && config.escalation == escalation_ && config.decide == decide_) {
+        load_services();
+        return {};
+    }
+    stop();
+    problem_.clear();
+    if (!wanted) {
+        shared_.reset();
+        return {};
+    }
+    auto done = start(config);
+    if (!done) {
+        stop();
+        problem_ = done.error().message;
+    }
+    return done;
+}
+
+Result<void> Escalation::start(const Config& config) {
+    if (!keys_) {
+        auto keys = KeySource::random();
+        if (!keys) return tl::unexpected(keys.error());
+        keys_.emplace(*keys);
+    }
+    if (!shared_ || !same_tables(decide_, config.decide))
+        shared_ = std::make_unique<DecideShared>(config.decide, *keys_);
+    escalation_ = config.escalation;
+    decide_ = config.decide;
+    load_services();
+    observer_ = std::make_unique<Chain>(decide_, *shared_, *keys_);
+
+    notify_ = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!notify_) return fail_errno(errno, "cannot make an eventfd");
+    auto watch = loop_.watch(notify_.get(), EPOLLIN, [this](std::uint32_t) { take_actions(); });
+    if (!watch) return tl::unexpected(watch.error());
+    watch_ = *watch;
+
+    if (auto opened = open_workers(config); !opened) return opened;
+    auto flows = FlowSync::start(shared_->flows, refresh_interval(decide_));
+    if (flows)
+        flows_ = std::move(*flows);
+    else
+        spdlog::warn("strays are judged without knowing the kernel's connections: {}", flows.error().message);
+    spdlog::info("doubtful packets come by {} ({}), {} of them{}", transport_, why_, workers_.size(),
+                 decide_.dry_run ? "; dry run: decided, but not acted upon" : "");
+    return {};
+}
+
+Result<void> Escalation::open_workers(const Config& config) {
+    const TransportOptions options = transport_options(escalation_);
+    TransportChoice choice = escalation_.transport;
+    for (std::uint16_t i = 0; i < escalation_.queues; i++) {
+        auto opened = open_transport(choice, i, escalation_.queues, options);
+        if (!opened) return tl::unexpected(opened.error());
+        transport_ = opened->transport->name();
+        if (i == 0) why_ = opened->why;
+        choice = transport_ == "ring" ? TransportChoice::ring : TransportChoice::nfqueue;
+        auto worker =
+            Worker::start(i, std::move(opened->transport), config.decide, *shared_, *keys_, notify_.get());
+        if (!worker) return tl::unexpected(worker.error());
+        workers_.push_back(std::move(*worker));
+    }
+    if (choice != TransportChoice::nfqueue) return {};
+    // The readers first, so that no packet finds a queue without one.
+    const auto last = static_cast<std::uint16_t>(escalation_.queue + escalation_.queues - 1);
+    const auto rule = install_queue_rule({escalation_.queue, last});
+    if (!rule) return tl::unexpected(rule.error());
+    rule_ = true;
+    return {};
+}
+
+const Guard* Escalation::first_guard() const {
+    const auto found =
+        std::find_if(guards_.begin(), guards_.end(), [](const auto& guard) { return guard->instance(); });
+    return found == guards_.end() ? nullptr : found->get();
+}
+
+// The deciders know services by the numbers of the first interface.
+void Escalation::load_services() {
+    const Guard* guard = first_guard();
+    if (!shared_ || !guard) return;
+    if (const auto loaded = shared_->services.load(guard->policy()); !loaded)
+        spdlog::error("the deciders keep the old services: {}", loaded.error().message);
+}
+
+void Escalation::observe(const Guard& guard, const Event& event) {
+    if (!observer_) return;
+    FlowEvent seen;
+    seen.time = static_cast<std::uint64_t>(event.time.count());
+    seen.kind = event.type == SW_EVENT_HANDSHAKE ? EventKind::handshake : EventKind::shape;
+    seen.family = event.source.family;
+    seen.source = raw_address(event.source);
+    seen.destination = raw_address(event.destination);
+    seen.source_port = event.source_port;
+    seen.destination_port = event.destination_port;
+    seen.shape = event.shape;
+    seen.protocol = IPPROTO_TCP;
+    if (guard.instance()) seen.ifindex = guard.instance()->interface().index;
+    Decision decision;
+    observer_->decide(seen, monotonic_now(), decision);
+    for (const Action& action : decision.actions())
+        take({action, decision.decider, decision.reason, seen.kind, decision.service, false});
+    write_tickets();
+}
+
+void Escalation::take_actions() {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto drained = read(notify_.get(), &count, sizeof count);
+    WantedAction wanted;
+    for (const auto& worker : workers_) {
+        // Not more than there is room for, so that a flood does not keep us here.
+        for (std::size_t i = 0; i < ActionQueue::size && worker->actions().pop(wanted); i++) take(wanted);
+    }
+    write_tickets();
+    // The transport goes with its worker, so that what it held and what comes gets the fail policy.
+    std::erase_if(workers_, [this](const auto& worker) {
+        const std::string failure = worker->failure();
+        if (failure.empty()) return false;
+        problem_ = failure;
+        log_error(fmt::format("doubtful packets are not asked about any more: {}", failure));
+        return true;
+    });
+}
+
+void Escalation::take(const WantedAction& wanted) {
+    switch (wanted.action.kind) {
+        case Action::Kind::ticket:
+            tickets_.push_back({wanted.action.key, wanted.action.ticket_action,
+                                static_cast<std::uint8_t>(wanted.decider),
+                                std::chrono::milliseconds(wanted.action.lifetime_ms)});
+            break;
+        case Action::Kind::set:
+            add_to_set(wanted.action);
+            break;
+        case Action::Kind::report:
+            report(wanted);
+            break;
+    }
+}
+
+// On every interface, where the same service may have another number.
+void Escalation::write_tickets() {
+    const Guard* first = first_guard();
+    if (!first) tickets_.clear();  // nobody is left to go by them
+    if (tickets_.empty()) return;
+    std::vector<Ticket> translated;
+    for (const auto& guard : guards_) {
+        if (!guard->instance()) continue;
+        translated.clear();
+        for (Ticket ticket : tickets_) {
+            const char* name = first->policy().services[ticket.key.service % SW_SERVICES].name;
+            const unsigned service = guard.get() == first ? ticket.key.service : guard->policy().find(name);
+            if (!service) continue;
+            ticket.key.service = static_cast<__u16>(service);
+            translated.push_back(ticket);
+        }
+        if (const auto done = guard->write_tickets(translated); done) {
+            written_ += translated.size();
+        } else {
+            failed_ += translated.size();
+            spdlog::error("{}: {}", guard->name(), done.error().message);
+        }
+    }
+    tickets_.clear();
+}
+
+// The set is the administrator's, who may have made it otherwise; one that is not there is made.
+void Escalation::add_to_set(const Action& action) {
+    const std::string& name = decide_.deny_set[action.family];
+    const Prefix prefix{to_address(action.source, action.family), action.length};
+    const std::string add = fmt::format("add {} {} timeout {} -exist", name, prefix.to_string(),
+                                        std::max(1u, action.lifetime_ms / 1000));
+    auto attempt = [&]() -> Result<std::string> {
+        if (!ipset_) {
+            auto session = Ipset::create();
+            if (!session) return tl::unexpected(session.error());
+            ipset_.emplace(std::move(*session));
+        }
+        auto added = ipset_->run(add);
+        if (added || added.error().code != ErrorCode::missing) return added;
+        auto created =
+            ipset_->run(fmt::format("create {} hash:net family {} timeout 0 counters comment skbinfo", name,
+                                    action.family == SW_IPV4 ? "inet" : "inet6"));
+        return created ? ipset_->run(add) : created;
+    };
+    if (const auto done = attempt(); done) {
+        denied_++;
+    } else {
+        failed_++;
+        log_error(done.error().message);
+    }
+}
+
+void Escalation::report(const WantedAction& wanted) {
+    const Guard* guard = first_guard();
+    const std::string source = to_address(wanted.action.source, wanted.action.family).to_string();
+    std::string service = fmt::format("#{}", wanted.service);
+    if (guard && wanted.service && guard->policy().services[wanted.service].name[0])
+        service = guard->policy().services[wanted.service].name;
+    spdlog::debug("{}: {} from {} {}: {}", service, event_kind_name(wanted.kind), source,
+                  wanted.dropped ? "dropped" : "accepted", decision_reason_text(wanted.reason));
+    sink_({{"time_ns", monotonic_now()},
+           {"event", "decision"},
+           {"name", service},
+           {"kind", event_kind_name(wanted.kind)},
+           {"source", source},
+           {"verdict", wanted.dropped ? "drop" : "accept"},
+           {"decider", decider_name(wanted.decider)},
+           {"reason", decision_reason_name(wanted.reason)},
+           {"text", decision_reason_text(wanted.reason)}});
+}
+
+nlohmann::json Escalation::status() const {
+    nlohmann::json workers = nlohmann::json::array();
+    for (std::size_t i = 0; i < workers_.size(); i++) {
+        const Worker& worker = *workers_[i];
+        const TransportStats stats = worker.transport().stats();
+        nlohmann::json reasons = nlohmann::json::object();
+        for (unsigned r = 0; r < static_cast<unsigned>(DecisionReason::count); r++)
+            if (const auto count = worker.chain().count(static_cast<DecisionReason>(r)))
+                reasons[std::string(decision_reason_name(static_cast<DecisionReason>(r)))] = count;
+        workers.push_back({{"received", stats.received},
+                           {"verdicts", stats.verdicts},
+                           {"batches", stats.batches},
+                           {"system_calls", stats.system_calls},
+                           {"lost", stats.lost},
+                           {"torn", stats.torn},
+                           {"actions_lost", worker.actions().lost()},
+                           {"decisions", std::move(reasons)}});
+    }
+    return {{"running", !workers_.empty()},
+            {"transport", transport_.empty() ? nlohmann::json() : nlohmann::json(transport_)},
+            {"why", why_.empty() ? nlohmann::json() : nlohmann::json(why_)},
+            {"problem", problem_.empty() ? nlohmann::json() : nlohmann::json(problem_)},
+            {"dry_run", decide_.dry_run},
+            {"tickets_written", written_},
+            {"sources_denied", denied_},
+            {"actions_failed", failed_},
+            {"workers", std::move(workers)}};
+}
+
+Result<Explanation> Escalation::why(const Address& address) const {
+    if (workers_.empty())
+        return fail(ErrorCode::missing,
+                    problem_.empty()
+                        ? "the config of synwardd escalates nothing: set stray, odd_syn, fragment or "
+                          "malformed of a service to \"escalate\""
+                        : fmt::format("the deciders do not run: {}", problem_));
+    std::vector<const Chain*> chains;
+    for (const auto& worker : workers_) chains.push_back(&worker->chain());
+    chains.push_back(observer_.get());
+    return synward::why(address, chains, monotonic_now());
+}
+
+}  // namespace synward

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Doubtful packets in the daemon: the transports and their workers, what they
+// learn from, and what their decisions lead to. Lives on the control thread; the
+// workers and the reader of the kernel's connections have threads of their own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/event_loop.h"
+#include "daemon/flow_sync.h"
+#include "daemon/guard.h"
+#include "daemon/worker.h"
+#include "lib/config.h"
+#include "lib/decide/chain.h"
+#include "lib/events.h"
+#include "lib/sets/ipset.h"
+
+namespace synward {
+
+class Escalation {
+  public:
+    using Guards = std::vector<std::unique_ptr<Guard>>;
+    using Sink = std::function<void(const nlohmann::json&)>;
+
+    // `loop` and `guards` outlive this. `sink` gets what monitors shall see.
+    Escalation(EventLoop& loop, const Guards& guards, Sink sink);
+    Escalation(const Escalation&) = delete;
+    Escalation& operator=(const Escalation&) = delete;
+    ~Escalation();
+
+    // Opens the transports and starts the workers if the config escalates
+    // anything; again with another config, which keeps what was learned unless a
+    // table changed its size. On an error nothing is asked: doubtful packets go on
+    // to the kernel, within their budget.
+    Result<void> configure(const Config& config);
+    // The policy of an interface changed.
+    void load_services();
+    // A handshake or the shape of a SYN, as an interface reported it.
+    void observe(const Guard& guard, const Event& event);
+
+    [[nodiscard]] nlohmann::json status() const;
+    [[nodiscard]] Result<Explanation> why(const Address& address) const;
+
+  private:
+    Result<void> start(const Config& config);
+    void stop();
+    Result<void> open_workers(const Config& config);
+    void take_actions();
+    void take(const WantedAction& wanted);
+    void write_tickets();
+    void add_to_set(const Action& action);
+    void report(const WantedAction& wanted);
+    [[nodiscard]] const Guard* first_guard() const;
+
+    EventLoop& loop_;
+    const Guards& guards_;
+    Sink sink_;
+    std::optional<KeySource> keys_;
+    EscalationConfig escalation_;
+    DecideConfig decide_;
+    std::unique_ptr<DecideShared> shared_;
+    std::unique_ptr<Chain> observer_;  // for what needs no verdict
+    std::unique_ptr<FlowSync> flows_;
+    Descriptor notify_;
+    EventLoop::Watch watch_ = 0;
+    bool rule_ = false;  // the nfqueue rule is there
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::vector<Ticket> tickets_;  // to be written, by the services of the first guard
+    std::string transport_;
+    std::string why_;      // this transport
+    std::string problem_;  // why there is none
+    std::optional<Ipset> ipset_;
+    std::uint64_t written_ = 0;
+    std::uint64_t denied_ = 0;
+    std::uint64_t failed_ = 0;  // actions that could not be done
+};
+
+}  // namespace synward

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/flow_sync.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+namespace synward {
+namespace {
+
+using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
+
+constexpr std::chrono::seconds least_pause{1};  // between two readings of everything
+
+std::uint64_t monotonic_now() {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FlowSync>> FlowSync::start(KnownFlows& flows, std::chrono::milliseconds interval) {
+    auto source = KnownFlowsSource::create({});
+    if (!source) return tl::unexpected(source.error());
+    Descriptor stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!stop) return fail_errno(errno, "cannot make an eventfd");
+    std::unique_ptr<FlowSync> sync(new FlowSync(flows, std::move(*source), interval, std::move(stop)));
+    sync->thread_ = std::thread([s = sync.get()] { s->run(); });
+    return sync;
+}
+
+FlowSync::~FlowSync() {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = write(stop_.get(), &one, sizeof one);
+    if (thread_.joinable()) thread_.join();
+}
+
+void FlowSync::refresh() {
+    const auto counts = source_.refresh(flows_, monotonic_now());
+    if (counts) {
+        complained_ = false;
+        spdlog::debug("read {} sockets and {} conntrack entries", counts->sockets, counts->conntrack);
+    } else if (!std::exchange(complained_, true)) {
+        spdlog::warn("strays are judged without knowing the kernel's connections: {}",
+                     counts.error().message);
+    }
+}
+
+void FlowSync::run() {
+    pthread_setname_np(pthread_self(), "flows");
+    refresh();
+    auto last = Clock::now();
+    auto next = last + interval_;
+    while (true) {
+        std::array<pollfd, 2> waiting{{{.fd = stop_.get(), .events = POLLIN, .revents = 0},
+                                       {.fd = source_.fd(), .events = POLLIN, .revents = 0}}};
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()).count();
+        if (poll(waiting.data(), waiting.size(), static_cast<int>(std::max<std::int64_t>(left, 0))) < 0 &&
+            errno != EINTR)
+            return spdlog::error("the kernel's connections are not followed any more: poll failed");
+        if (waiting[0].revents) return;
+        if (waiting[1].revents) {
+            const auto reported = source_.consume(flows_);
+            // More reports than we can read shall not make us read everything over and over.
+            if (!reported || reported->lost) next = std::min(next, last + least_pause);
+        }
+        if (Clock::now() < next) continue;
+        refresh();
+        last = Clock::now();
+        next = last + interval_;
+    }
+}
+
+}  // namespace synward

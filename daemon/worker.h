@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One thread for one ring or queue: reads a batch, decides, sends the verdicts.
+// Between reading and sending it neither locks nor allocates nor makes a system
+// call of its own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "daemon/action_queue.h"
+#include "lib/decide/chain.h"
+#include "lib/descriptor.h"
+#include "lib/escalation/transport.h"
+#include "lib/result.h"
+
+namespace synward {
+
+class Worker {
+  public:
+    // Starts the thread, pinned to a CPU of its own where there are enough.
+    // `notify` (an eventfd) is written when actions wait; it and `shared` outlive
+    // the worker.
+    [[nodiscard]] static Result<std::unique_ptr<Worker>> start(unsigned index,
+                                                               std::unique_ptr<Transport> transport,
+                                                               const DecideConfig& config,
+                                                               DecideShared& shared, KeySource& keys,
+                                                               int notify);
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+    // Stops and joins. What waits for a verdict gets the fail policy.
+    ~Worker();
+
+    [[nodiscard]] const Chain& chain() const { return chain_; }
+    [[nodiscard]] const Transport& transport() const { return *transport_; }
+    [[nodiscard]] ActionQueue& actions() { return actions_; }
+    [[nodiscard]] const ActionQueue& actions() const { return actions_; }
+    // Why the thread ended by itself; empty while it runs.
+    [[nodiscard]] std::string failure() const;
+
+  private:
+    Worker(unsigned index, std::unique_ptr<Transport> transport, const DecideConfig& config,
+           DecideShared& shared, KeySource& keys, int notify, Descriptor stop);
+    void pin() const;
+    void run();
+    bool batch(std::span<const FlowEvent> events);
+    void fail_with(const Error& error);
+
+    unsigned index_;
+    std::unique_ptr<Transport> transport_;
+    Chain chain_;
+    ActionQueue actions_;
+    std::vector<Verdict> verdicts_;
+    int notify_;
+    Descriptor stop_;
+    // Written by the thread before the flag is set.
+    std::string failure_;
+    std::atomic<bool> failed_{false};
+    std::thread thread_;
+};
+
+}  // namespace synward

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/decide/known_flows_source.h"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "lib/address.h"
+#include "lib/decide/prefix.h"
+
+namespace synward {
+namespace {
+
+struct CloseSocket {
+    void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+};
+using Socket = std::unique_ptr<mnl_socket, CloseSocket>;
+
+// States of include/net/tcp_states.h. A listener is no flow; a half-open one may
+// be made by a forged SYN; a closed one is none any more.
+enum TcpState {
+    established = 1,
+    syn_sent = 2,
+    syn_received = 3,
+    closed = 7,
+    listening = 10,
+    new_syn_received = 12
+};
+constexpr std::uint32_t flow_states =
+    0x1fff & ~1u & ~(1u << syn_received) & ~(1u << closed) & ~(1u << listening) & ~(1u << new_syn_received);
+
+constexpr int dump_attempts = 3;  // a dump that changed meanwhile is read again
+
+struct Reading {
+    KnownFlows* flows = nullptr;
+    std::size_t count = 0;
+};
+
+// Of a socket: the peer is the source of what arrives.
+int take_socket(const nlmsghdr* message, void* data) {
+    auto& reading = *static_cast<Reading*>(data);
+    if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+        mnl_nlmsg_get_payload_len(message) < sizeof(inet_diag_msg))
+        return MNL_CB_OK;
+    inet_diag_msg diag;
+    std::memcpy(&diag, mnl_nlmsg_get_payload(message), sizeof diag);
+    Address source{SW_IPV4, {}};
+    Address destination{SW_IPV4, {}};
+    if (diag.idiag_family == AF_INET) {
+        std::memcpy(source.bytes.data(), diag.id.idiag_dst, 4);
+        std::memcpy(destination.bytes.data(), diag.id.idiag_src, 4);
+    } else if (diag.idiag_family == AF_INET6) {
+        // A v6 socket may have an IPv4 connection.
+        std::uint8_t peer[16];
+        std::uint8_t local[16];
+        std::memcpy(peer, diag.id.idiag_dst, sizeof peer);
+        std::memcpy(local, diag.id.idiag_src, sizeof local);
+        source = Address::from_mapped(peer);
+        destination = Address::from_mapped(local);
+        if (source.family != destination.family) return MNL_CB_OK;
+    } else {
+        return MNL_CB_OK;
+    }
+    reading.flows->add({raw_address(source), raw_address(destination), ntohs(diag.id.idiag_dport),
+                        ntohs(diag.id.idiag_sport), source.family});
+    reading.count++;
+    return MNL_CB_OK;
+}
+
+// The attributes of one level, by type; those beyond `most` are left out.
+template <std::size_t most>
+struct Attributes {
+    std::array<const nlattr*, most + 1> of{};
+
+    static int take(const nlattr* attribute, void* data) {
+        const std::uint16_t type = mnl_attr_get_type(attribute);
+        if (type <= most) static_cast<Attributes*>(data)->of[type] = attribute;
+        return MNL_CB_OK;
+    }
+    // Whether the attribute is there with at least so many bytes.
+    [[nodiscard]] const void* bytes(std::size_t type, std::size_t length) const {
+        return of[type] && mnl_attr_get_payload_len(of[type]) >= length ? mnl_attr_get_payload(of[type])
+                                                                        : nullptr;
+    }
+    template <typename T>
+    [[nodiscard]] T number(std::size_t type) const {
+        T value{};
+        if (const void* from = bytes(type, sizeof value)) std::memcpy(&value, from, sizeof value);
+        return value;
+    }
+};
+
+template <std::size_t most>
+Attributes<most> nested(const nlattr* parent) {
+    Attributes<most> found;
+    if (parent) mnl_attr_parse_nested(parent, Attributes<most>::take, &found);
+    return found;
+}
+
+// False for what is not TCP, or not whole.
+bool read_tuple(const nlattr* attribute, FlowTuple& tuple) {
+    const auto parts = nested<CTA_TUPLE_MAX>(attribute);
+    const auto ip = nested<CTA_IP_MAX>(parts.of[CTA_TUPLE_IP]);
+    const auto protocol = nested<CTA_PROTO_MAX>(parts.of[CTA_TUPLE_PROTO]);
+    if (protocol.number<std::uint8_t>(CTA_PROTO_NUM) != IPPROTO_TCP) return false;
+    const void* source = ip.bytes(CTA_IP_V4_SRC, 4);
+    const void* destination = ip.bytes(CTA_IP_V4_DST, 4);
+    std::size_t length = 4;
+    tuple.family = SW_IPV4;
+    if (!source || !destination) {
+        source = ip.bytes(CTA_IP_V6_SRC, 16);
+        destination = ip.bytes(CTA_IP_V6_DST, 16);
+        length = 16;
+        tuple.family = SW_IPV6;
+    }
+    if (!source || !destination) return false;
+    std::memcpy(tuple.source.data(), source, length);
+    std::memcpy(tuple.destination.data(), destination, length);
+    tuple.source_port = ntohs(protocol.number<std::uint16_t>(CTA_PROTO_SRC_PORT));
+    tuple.destination_port = ntohs(protocol.number<std::uint16_t>(CTA_PROTO_DST_PORT));
+    return true;
+}
+
+// Both directions of a connection that both ends have spoken for (ASSURED):
+// neither a forged SYN nor, with nf_conntrack_tcp_loose, a forged ACK makes one.
+int take_entry(const nlmsghdr* message, void* data) {
+    auto& reading = *static_cast<Reading*>(data);
+    if (message->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW) ||
+        mnl_nlmsg_get_payload_len(message) < sizeof(nfgenmsg))
+        return MNL_CB_OK;
+    Attributes<CTA_MAX> top;
+    mnl_attr_parse(message, sizeof(nfgenmsg), Attributes<CTA_MAX>::take, &top);
+    if (!(ntohl(top.number<std::uint32_t>(CTA_STATUS)) & IPS_ASSURED)) return MNL_CB_OK;
+    const auto info = nested<CTA_PROTOINFO_MAX>(top.of[CTA_PROTOINFO]);
+    const auto tcp = nested<CTA_PROTOINFO_TCP_MAX>(info.of[CTA_PROTOINFO_TCP]);
+    if (tcp.number<std::uint8_t>(CTA_PROTOINFO_TCP_STATE) == TCP_CONNTRACK_CLOSE) return MNL_CB_OK;
+    FlowTuple original;
+    FlowTuple reply;
+    if (!read_tuple(top.of[CTA_TUPLE_ORIG], original) || !read_tuple(top.of[CTA_TUPLE_REPLY], reply))
+        return MNL_CB_OK;
+    reading.flows->add(original);
+    reading.flows->add(reply);
+    reading.count++;
+    return MNL_CB_OK;
+}
+
+Result<Socket> open_socket(int bus, unsigned groups) {
+    Socket socket(mnl_socket_open2(bus, SOCK_CLOEXEC | (groups ? SOCK_NONBLOCK : 0)));
+    if (!socket || mnl_socket_bind(socket.get(), groups, MNL_SOCKET_AUTOPID) < 0)
+        return fail_errno(errno, "cannot open a netlink socket to read the kernel's connections");
+    return socket;
+}
+
+}  // namespace
+
+struct KnownFlowsSource::Impl {
+    Options options;
+    Socket reports;
+    std::vector<char> buffer = std::vector<char>(65536);
+    std::uint32_t sequence = 0;
+
+    // errno of the kernel's answer, 0 for success. A socket for each dump, so that
+    // one that was given up leaves nothing behind.
+    int dump(int bus, nlmsghdr* request, mnl_cb_t callback, Reading& reading) {
+        const auto opened = open_socket(bus, 0);
+        if (!opened) return errno;
+        mnl_socket* socket = opened->get();
+        request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+        request->nlmsg_seq = ++sequence;
+        if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0) return errno;
+        for (int state = MNL_CB_OK; state > MNL_CB_STOP;) {
+            const ssize_t length = mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
+            if (length < 0 && errno == EINTR) continue;
+            if (length < 0) return errno;
+            state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(length), sequence,
+                               mnl_socket_get_portid(socket), callback, &reading);
+            if (state < 0) return errno;
+        }
+        return 0;
+    }
+
+    int dump_sockets(std::uint8_t family, Reading& reading) {
+        std::array<char, 256> space;
+        nlmsghdr* request = mnl_nlmsg_put_header(space.data());
+        request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+        auto* wanted =
+            static_cast<inet_diag_req_v2*>(mnl_nlmsg_put_extra_header(request, sizeof(inet_diag_req_v2)));
+        wanted->sdiag_family = family;
+        wanted->sdiag_protocol = IPPROTO_TCP;
+        wanted->idiag_states = flow_states;
+        return dump(NETLINK_SOCK_DIAG, request, take_socket, reading);
+    }
+
+    int dump_conntrack(std::uint8_t family, Reading& reading) {
+        std::array<char, 256> space;
+        nlmsghdr* request = mnl_nlmsg_put_header(space.data());
+        request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+        auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(nfgenmsg)));
+        header->nfgen_family = family;
+        header->version = NFNETLINK_V0;
+        return dump(NETLINK_NETFILTER, request, take_entry, reading);
+    }
+
+    // A dump that the kernel changed under the reader says EINTR: it may lack entries.
+    template <typename Dump>
+    int again(Dump&& once, Reading& reading) {
+        int error = EINTR;
+        const std::size_t before = reading.count;
+        for (int i = 0; i < dump_attempts && error == EINTR; i++) {
+            reading.count = before;
+            error = once();
+        }
+        return error;
+    }
+};
+
+KnownFlowsSource::KnownFlowsSource(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KnownFlowsSource::KnownFlowsSource(KnownFlowsSource&&) noexcept = default;
+KnownFlowsSource& KnownFlowsSource::operator=(KnownFlowsSource&&) noexcept = default;
+KnownFlowsSource::~KnownFlowsSource() = default;
+
+Result<KnownFlowsSource> KnownFlowsSource::create(const Options& options) {
+    auto impl = std::make_unique<Impl>();
+    impl->options = options;
+    if (options.conntrack) {
+        // Updates only: a connection counts once it is ASSURED, never when it is new.
+        if (auto reports = open_socket(NETLINK_NETFILTER, NF_NETLINK_CONNTRACK_UPDATE)) {
+            impl->reports = std::move(*reports);
+        } else if (reports.error().code != ErrorCode::privilege || !options.sockets) {
+            return tl::unexpected(reports.error());
+        } else {
+            impl->options.conntrack = false;
+        }
+    }
+    return KnownFlowsSource(std::move(impl));
+}
+
+Result<KnownFlowsSource::Counts> KnownFlowsSource::refresh(KnownFlows& flows, std::uint64_t now) {
+    Counts counts;
+    flows.begin();
+    if (impl_->options.sockets) {
+        Reading reading{&flows};
+        for (const std::uint8_t family : {AF_INET, AF_INET6}) {
+            const int error = impl_->again([&] { return impl_->dump_sockets(family, reading); }, reading);
+            // A kernel without IPv6 knows no such sockets.
+            if (error && !(family == AF_INET6 && error == ENOENT))
+                return fail_errno(error, "cannot list the kernel's TCP sockets");
+        }
+        counts.sockets = reading.count;
+    }
+    if (impl_->options.conntrack) {
+        Reading reading{&flows};
+        int error = 0;
+        for (const std::uint8_t family : {AF_INET, AF_INET6})
+            if (!error) error = impl_->again([&] { return impl_->dump_conntrack(family, reading); }, reading);
+        // nfnetlink has no such subsystem: the kernel tracks nothing.
+        const bool absent =
+            error == EINVAL || error == EOPNOTSUPP || error == EPROTONOSUPPORT || error == ENOENT;
+        if (error && !absent) return fail_errno(error, "cannot list the kernel's conntrack entries");
+        if (absent && !impl_->options.sockets)
+            return fail(ErrorCode::unsupported,
+                        "the kernel has no conntrack to read connections from: load nf_conntrack_netlink");
+        counts.conntrack = reading.count;
+        counts.conntrack_there = !absent;
+    }
+    flows.finish(now);
+    return counts;
+}
+
+int KnownFlowsSource::fd() const {
+    return impl_->reports ? mnl_socket_get_fd(impl_->reports.get()) : -1;
+}
+
+Result<KnownFlowsSource::Reported> KnownFlowsSource::consume(KnownFlows& flows) {
+    Reported reported;
+    if (!impl_->reports) return reported;
+    Reading reading{&flows};
+    // Not for ever: the kernel may report as fast as we read.
+    for (int i = 0; i < 1024; i++) {
+        const ssize_t length =
+            mnl_socket_recvfrom(impl_->reports.get(), impl_->buffer.data(), impl_->buffer.size());
+        if (length < 0) {
+            if (errno == EINTR) continue;
+            if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+            // ENOBUFS: more came than the socket holds; the rest can be read.
+            if (errno != ENOBUFS && errno != ENOSPC)
+                return fail_errno(errno, "cannot read what conntrack reports");
+            reported.lost = true;
+            continue;
+        }
+        if (mnl_cb_run(impl_->buffer.data(), static_cast<std::size_t>(length), 0, 0, take_entry, &reading) <
+            0)
+            reported.lost = true;
+    }
+    reported.flows = reading.count;
+    return reported;
+}
+
+}  // namespace synward

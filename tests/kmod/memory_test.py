@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Memory that cannot be had: only in kernels with fault injection (tests/guest/sanitizer)."""
+
+import contextlib
+import os
+
+import genl
+from harness import Responder, Skip, same, true
+from network import Lab
+from ring import Ring, errno_of
+
+FAILSLAB = "/sys/kernel/debug/failslab"
+PAGES = "/sys/kernel/debug/fail_page_alloc"
+
+
+@contextlib.contextmanager
+def failing(percent, only_this_process=True):
+    if not os.path.isdir(FAILSLAB):
+        os.system("mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null")
+    if not os.path.isdir(FAILSLAB):
+        raise Skip("this kernel has no fault injection")
+
+    def write(path, value):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(str(value))
+
+    for folder in (FAILSLAB, PAGES):
+        for name, value in (
+            ("task-filter", "Y" if only_this_process else "N"),
+            ("ignore-gfp-wait", "N"),
+            ("interval", 1),
+            ("times", -1),
+            ("space", 0),
+            ("verbose", 0),
+        ):
+            write(f"{folder}/{name}", value)
+    write(f"{PAGES}/ignore-gfp-highmem", "N")
+    write(f"{PAGES}/min-order", 0)
+    write("/proc/self/make-it-fail", 1)
+    for folder in (FAILSLAB, PAGES):
+        write(f"{folder}/probability", percent)
+    try:
+        yield
+    finally:
+        for folder in (FAILSLAB, PAGES):
+            write(f"{folder}/probability", 0)
+        write("/proc/self/make-it-fail", 0)
+
+
+def test_setup():
+    """Each step of opening, setting up and asking fails now and then; nothing is left behind."""
+    results = set()
+    with Lab() as lab, lab.server, genl.Client() as client:
+        with failing(10):
+            for _ in range(150):
+                results.add(errno_of(lambda: Ring(slots=256).close()))
+                results.add(errno_of(client.set, fail=1))
+                results.add(errno_of(client.set, fail=0))
+        true(f"results: {results}", results <= {"success", "ENOMEM", "ENOBUFS", "ENFILE"})
+        same("some were refused, some not", {"success", "ENOMEM"} <= results, True)
+        same("rings", client.rings(), [])
+        Ring().close()
+
+
+def test_traffic():
+    """All processes: what is lost is lost by others; the ring neither leaks nor hangs."""
+    with Lab() as lab, lab.server:
+        listener = lab.listeners()[0]
+        sender = lab.senders()[0]
+        with Ring(slots=64, deadline_ms=500) as ring, Responder(ring):
+            with failing(5, only_this_process=False):
+                for _ in range(300):
+                    with contextlib.suppress(OSError):
+                        sender.send(b"x")
+            sender.send(b"the end")
+            while listener.recv(100) != b"the end":
+                pass

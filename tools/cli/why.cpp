@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// synward why: what is known and was decided about a source. The program's part
+// comes from its maps, the deciders' from synwardd.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "lib/decide/decision.h"
+#include "lib/instance.h"
+#include "lib/json.h"
+#include "lib/names.h"
+#include "tools/cli/config_file.h"
+#include "tools/cli/context.h"
+#include "tools/cli/control_client.h"
+#include "tools/cli/output.h"
+#include "tools/cli/target.h"
+
+namespace synward::cli {
+namespace {
+
+struct Parameters {
+    std::string address;
+    std::vector<std::string> devices;
+};
+
+// The longest prefix of the source sets that holds the address, as the program looks for it.
+const SourceEntry* set_entry(const CompiledPolicy& policy, const Address& address) {
+    const SourceEntry* best = nullptr;
+    for (const SourceEntry& entry : policy.sources)
+        if (entry.prefix.contains(address) && (!best || entry.prefix.length > best->prefix.length))
+            best = &entry;
+    return best;
+}
+
+Result<nlohmann::json> kernel_part(const Instance& instance, const Address& address) {
+    const auto policy = instance.read_policy();
+    if (!policy) return tl::unexpected(policy.error());
+    const auto tickets = instance.tickets_of(address);
+    if (!tickets) return tl::unexpected(tickets.error());
+    nlohmann::json list = nlohmann::json::array();
+    for (const TicketView& ticket : *tickets)
+        list.push_back({{"service", policy->services[ticket.service].name},
+                        {"doubt", doubt_name(ticket.doubt)},
+                        {"action", action_name(ticket.action)},
+                        {"decider", decider_name(static_cast<DeciderId>(ticket.decider))},
+                        {"left_ms", ticket.left.count()}});
+    const SourceEntry* entry = set_entry(*policy, address);
+    return nlohmann::json{{"interface", instance.interface().name},
+                          {"set", entry ? nlohmann::json{{"prefix", entry->prefix.to_string()},
+                                                         {"fate", fate_name(entry->fate)}}
+                                        : nlohmann::json()},
+                          {"tickets", std::move(list)}};
+}
+
+void print_kernel_part(const nlohmann::json& part) {
+    const std::string device = part["interface"];
+    if (!part["set"].is_null())
+        fmt::print("{}: {} by the entry {}\n", device,
+                   part["set"]["fate"] == "deny" ? "denied" : "allowed without a check",
+                   part["set"]["prefix"].get<std::string>());
+    for (const auto& ticket : part["tickets"])
+        fmt::print("{}: service {}: {} of this source {} for another {:.1f} s, decided by {}\n", device,
+                   ticket["service"].get<std::string>(), ticket["doubt"].get<std::string>(),
+                   ticket["action"] == "drop" ? "are dropped" : "pass",
+                   ticket["left_ms"].get<double>() / 1000, ticket["decider"].get<std::string>());
+    if (part["set"].is_null() && part["tickets"].empty())
+        fmt::print("{}: the program holds nothing about it\n", device);
+}
+
+Result<void> run(const Parameters& parameters, const Context& context) {
+    const auto address = Address::parse(parameters.address);
+    if (!address)
+        return fail(
+            ErrorCode::usage,
+            fmt::format("'{}' is no IP address; give one as 192.0.2.7 or 2001:db8::7", parameters.address));
+    auto instances = find_instances(parameters.devices);
+    if (!instances) return tl::unexpected(instances.error());
+    nlohmann::json interfaces = nlohmann::json::array();
+    for (const Instance& instance : *instances) {
+        auto part = kernel_part(instance, *address);
+        if (!part) return tl::unexpected(part.error());
+        interfaces.push_back(std::move(*part));
+    }
+    nlohmann::json explanation;
+    std::string text;
+    std::string problem = "synwardd does not run";
+    if (auto daemon = ControlClient::connect(control_path(context.socket))) {
+        auto answer = daemon->request({{"command", "why"}, {"address", parameters.address}});
+        if (answer) {
+            explanation = (*answer)["explanation"];
+            text = (*answer)["text"].get<std::string>();
+        } else {
+            problem = answer.error().message;
+        }
+    }
+    if (context.json) {
+        print_json(
+            {{"address", address->to_string()},
+             {"interfaces", std::move(interfaces)},
+             {"deciders", explanation},
+             {"deciders_problem", explanation.is_null() ? nlohmann::json(problem) : nlohmann::json()}});
+        return {};
+    }
+    for (const auto& part : interfaces) print_kernel_part(part);
+    if (explanation.is_null())
+        fmt::print("what the deciders know is not known here: {}\n", problem);
+    else
+        fmt::print("{}", text);
+    return {};
+}
+
+}  // namespace
+
+void add_why(CLI::App& app, Context& context) {
+    auto parameters = std::make_shared<Parameters>();
+    CLI::App* command = add_command(app, context, "why", "What is known and was decided about a source",
+                                    "synward why 203.0.113.7");
+    command->add_option("ADDRESS", parameters->address, "The source")->required()->type_name("ADDRESS");
+    add_device_option(command, parameters->devices);
+    command->callback(
+        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+}
+
+}  // namespace synward::cli
