@@ -33,7 +33,10 @@ std::uint16_t host_order(__be16 value) {
 
 Bytes reply_with(View syn, const Segment& s, const sw_service& service, const Negotiated& n,
                  const Cookie& cookie) {
-    const Bytes options = reply_options(service, host_order(service.mss[s.v6]), n, cookie);
+    Bytes options = reply_options(service, host_order(service.mss[s.v6]), n, cookie);
+    // What is one word shorter than its SYN is filled up (docs/architecture.md).
+    if (options.size() == 20 && s.ip + (s.v6 ? 40 : 20) + 20 + options.size() + 4 == syn.size())
+        for (int i = 0; i < 4; ++i) append(options, nop());
     const auto tcp_length = static_cast<unsigned>(20 + options.size());
 
     Bytes out(syn.begin() + 6, syn.begin() + 12);
@@ -90,7 +93,7 @@ std::string broken_rule(View syn, View reply) {
         return "ECN that was not asked for";
     if (out.ip != in.ip || out.v6 != in.v6) return "tags or family changed";
     if (out.end != reply.size() || out.payload != out.end) return "payload or padding";
-    if (out.payload - out.transport > 20 + 4 + 12 + 4) return "more options than were ever negotiated";
+    if (out.payload - out.transport > 20 + 4 + 12 + 4 + 4) return "more options than were ever negotiated";
     if (out.transport - out.ip != (out.v6 ? 40u : 20u)) return "IP options or extension headers";
     if (out.source != in.destination || out.destination != in.source) return "addresses not swapped";
     if (out.source_port != *in.port || *out.port != in.source_port) return "ports not swapped";
