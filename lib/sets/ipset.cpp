@@ -104,10 +104,4 @@ Result<std::string> Ipset::run(std::string_view command) {
                             impl_->message.empty() ? "failed without a word" : impl_->message));
 }
 
-bool is_set_word(std::string_view word) {
-    return !word.empty() && word.size() <= 255 && word[0] != '-' &&
-           std::all_of(word.begin(), word.end(),
-                       [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\'' && c != '\\'; });
-}
-
 }  // namespace synward

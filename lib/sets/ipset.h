@@ -36,6 +36,11 @@ class Ipset {
 
 // Whether a word may stand in a command as it is: printable, no space, no quote,
 // no leading dash, at most 255 bytes.
-[[nodiscard]] bool is_set_word(std::string_view word);
+[[nodiscard]] constexpr bool is_set_word(std::string_view word) {
+    if (word.empty() || word.size() > 255 || word[0] == '-') return false;
+    for (const char c : word)
+        if (c <= ' ' || c >= 0x7f || c == '"' || c == '\'' || c == '\\') return false;
+    return true;
+}
 
 }  // namespace synward
