@@ -73,7 +73,8 @@ void Escalation::stop() {
 
 Result<void> Escalation::configure(const Config& config) {
     const bool wanted = config.escalates();
-    if (wanted && !workers_.empty() && problem_.empty() && config.escalation == escalation_ && config.decide == decide_) {
+    if (wanted && !workers_.empty() && problem_.empty() && config.escalation == escalation_ &&
+        config.decide == decide_) {
         load_services();
         return {};
     }

@@ -383,9 +383,9 @@ Result<std::vector<TicketView>> Instance::tickets_of(const Address& source) cons
             if (bpf_map_lookup_elem(map_fd("sw_tickets"), &key, &value)) continue;
             const auto left = static_cast<std::int64_t>(sw_ticket_until(&value) - *ticks);
             if (left <= 0) continue;
-            found.push_back(
-                {service, static_cast<sw_doubt>(doubt), static_cast<sw_action>(value.action), value.decider,
-                 std::chrono::milliseconds(left * 1000 / std::max(1u, impl_->clock->hz()))});
+            found.push_back({service, static_cast<sw_doubt>(doubt), static_cast<sw_action>(value.action),
+                             value.decider,
+                             std::chrono::milliseconds(left * 1000 / std::max(1u, impl_->clock->hz()))});
         }
     }
     return found;

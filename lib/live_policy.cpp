@@ -68,7 +68,10 @@ void change_mode(sw_state& state, unsigned before, unsigned after) {
 Result<LivePolicy> LivePolicy::create(std::shared_ptr<const MapSet> maps) {
     auto memory = MappedArray<sw_memory>::create(maps->fd("sw_memory"), 1, "sw_memory");
     if (!memory) return tl::unexpected(memory.error());
-    return LivePolicy(std::move(maps), std::move(*memory));
+    auto exact =
+        MappedArray<sw_source_set>::create(maps->fd("sw_exact"), maps->entries("sw_exact"), "sw_exact");
+    if (!exact) return tl::unexpected(exact.error());
+    return LivePolicy(std::move(maps), std::move(*memory), std::move(*exact));
 }
 
 sw_config LivePolicy::config() const {
@@ -187,6 +190,7 @@ void LivePolicy::store_config(const sw_config& wanted, std::uint32_t generation,
         c.keyring = first_keyring(epoch);
         c.epoch_shift = wanted.epoch_shift;
         c.flow_shift = static_cast<__u8>(std::bit_width(maps_->entries("sw_flows")) - 1);
+        c.source_shift = static_cast<__u8>(sources_.shift());
     }
     store(c.generation, generation);
     if (first) store(c.abi, __u32{SW_ABI_VERSION});
@@ -201,6 +205,7 @@ Result<void> LivePolicy::write(const CompiledPolicy& policy, std::uint32_t epoch
     const auto& hash_key = first ? policy.config.hash_key : old->config.hash_key;
     const std::uint32_t sets = source_sets(policy.sources);
 
+    if (first) sources_.reset_table();
     write_services(policy, generation);
     if (auto done = write_addresses(policy.addresses, generation); !done) return done;
     if (auto done = sources_.stage(old->sources, policy.sources, hash_key); !done) {

@@ -12,16 +12,24 @@
 #include "lib/maps.h"
 #include "lib/policy.h"
 #include "lib/result.h"
+#include "lib/source_table.h"
 
 namespace synward {
 
-// The source sets (sw_exact4/6, sw_prefix4/6) and their gate. They exist once,
-// not per generation: stage() adds what is new behind a gate that lets old and
-// new through, finish() takes away what is gone.
+// The source sets (sw_exact4/6, sw_prefix4/6), the table that answers for the exact
+// ones (sw_exact) and their gate. They exist once, not per generation: stage() adds
+// what is new behind a gate that lets old and new through, finish() takes away what
+// is gone. The table never holds what the maps do not, also when we die in between;
+// what it lacks then, the next write adds.
 class SourceMaps {
   public:
-    // `gate` is that of the program, in memory that it shares with us.
-    SourceMaps(std::shared_ptr<const MapSet> maps, sw_gate& gate) : maps_(std::move(maps)), gate_(&gate) {}
+    // `gate` and `table` are those of the program, in memory that it shares with us.
+    SourceMaps(std::shared_ptr<const MapSet> maps, sw_gate& gate, MappedArray<sw_source_set> table)
+        : maps_(std::move(maps)), gate_(&gate), table_(std::move(table)) {}
+    // sw_config.source_shift.
+    [[nodiscard]] unsigned shift() const;
+    // Empties the table, before the first policy: what is in it was never in force.
+    void reset_table();
     [[nodiscard]] Result<std::vector<SourceEntry>> read() const;
     Result<void> stage(const std::vector<SourceEntry>& old, const std::vector<SourceEntry>& wanted,
                        const __u64 (&hash_key)[8]);
@@ -30,8 +38,10 @@ class SourceMaps {
 
   private:
     void write_gate(const sw_gate& gate);
+    [[nodiscard]] SourceTable table(const __u64 (&hash_key)[8]) const;
     std::shared_ptr<const MapSet> maps_;
     sw_gate* gate_;
+    MappedArray<sw_source_set> table_;
 };
 
 // Keeps the maps. One writer at a time; see Instance.
@@ -54,8 +64,11 @@ class LivePolicy {
     [[nodiscard]] sw_state* state(unsigned service) const { return memory_.data()->state + service; }
 
   private:
-    LivePolicy(std::shared_ptr<const MapSet> maps, MappedArray<sw_memory> memory)
-        : maps_(maps), memory_(std::move(memory)), sources_(std::move(maps), memory_.data()->gate) {}
+    LivePolicy(std::shared_ptr<const MapSet> maps, MappedArray<sw_memory> memory,
+               MappedArray<sw_source_set> exact)
+        : maps_(maps),
+          memory_(std::move(memory)),
+          sources_(std::move(maps), memory_.data()->gate, std::move(exact)) {}
 
     void write_services(const CompiledPolicy& policy, std::uint32_t generation);
     Result<void> write_addresses(const std::vector<AddressEntry>& entries, std::uint32_t generation);

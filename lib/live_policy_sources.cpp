@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -69,6 +70,18 @@ Fates index(const std::vector<SourceEntry>& entries) {
 
 }  // namespace
 
+unsigned SourceMaps::shift() const {
+    return static_cast<unsigned>(std::bit_width(maps_->entries("sw_exact"))) - 1;
+}
+
+SourceTable SourceMaps::table(const __u64 (&hash_key)[8]) const {
+    return {table_.data(), shift(), hash_key};
+}
+
+void SourceMaps::reset_table() {
+    std::fill_n(table_.data(), std::size_t{1} << shift(), sw_source_set{});
+}
+
 Result<std::vector<SourceEntry>> SourceMaps::read() const {
     std::vector<SourceEntry> entries;
     for (const SourceMap& map : source_maps) {
@@ -121,20 +134,24 @@ Result<void> SourceMaps::stage(const std::vector<SourceEntry>& old, const std::v
         return fail_errno(-error,
                           fmt::format("cannot write {} into the map {}", entry.prefix.to_string(), map.name));
     }
+    table(hash_key).fill(wanted);
     return {};
 }
 
 Result<void> SourceMaps::finish(const std::vector<SourceEntry>& old, const std::vector<SourceEntry>& wanted,
                                 const __u64 (&hash_key)[8]) {
     const Fates after = index(wanted);
+    SourceTable exact = table(hash_key);
     for (const SourceEntry& entry : old) {
         if (after.contains(entry.prefix)) continue;
+        if (entry.prefix.is_host()) exact.remove(entry.prefix.address);
         const SourceMap& map = map_of(entry.prefix);
         const int error = bpf_map_delete_elem(maps_->fd(map.name), key_of(entry.prefix).bytes);
         if (error && error != -ENOENT)
             return fail_errno(
                 -error, fmt::format("cannot take {} out of the map {}", entry.prefix.to_string(), map.name));
     }
+    exact.settle(wanted);
     write_gate(build_gate(wanted, hash_key));
     return {};
 }

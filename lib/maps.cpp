@@ -22,6 +22,7 @@ constexpr Layout layouts[] = {
     {"sw_stats", 4, sizeof(sw_stats)},
     {"sw_cpu", 4, sizeof(sw_cpu)},
     {"sw_flows", 4, sizeof(sw_flow_set)},
+    {"sw_exact", 4, sizeof(sw_source_set)},
     {"sw_exact4", 4, 4},
     {"sw_exact6", 16, 4},
     {"sw_prefix4", sizeof(sw_prefix4), 4},

@@ -86,8 +86,8 @@ static __always_inline void events_sample(const struct sw_config *config, const 
 
 /*
  * A source proved itself. At most SW_HANDSHAKES_PER_SECOND for each CPU, in
- * bursts of a quarter of them; the reader is woken for the first of a while and
- * finds the others when it looks by itself.
+ * bursts of a quarter of them. The kernel wakes the reader only if it has read
+ * everything before.
  */
 static __always_inline void events_handshake(const struct sw_config *config, const struct view *v,
 					     __u32 service, __u32 now, const int family)
@@ -98,7 +98,6 @@ static __always_inline void events_handshake(const struct sw_config *config, con
 	};
 	struct sw_cpu *cpu = cpu_get();
 	struct sw_event *event;
-	__u64 wake = BPF_RB_NO_WAKEUP;
 
 	if (!cpu || !budget_take(&cpu->handshake, &limit, now))
 		return;
@@ -106,11 +105,7 @@ static __always_inline void events_handshake(const struct sw_config *config, con
 	if (!event)
 		return;
 	events_tuple(event, v, family);
-	if (now - cpu->wake_tick >= config->sample_ticks) {
-		cpu->wake_tick = now;
-		wake = BPF_RB_FORCE_WAKEUP;
-	}
-	bpf_ringbuf_submit(event, wake);
+	bpf_ringbuf_submit(event, 0);
 }
 
 /* One SYN while nothing is armed, so that the daemon knows what is usual. */

@@ -75,6 +75,28 @@ static __always_inline __u32 hash_listener_slot(const __u64 key[8], __u64 tag)
 	return tag * key[HASH_LISTENER] >> 56 & (SW_LISTENER_SLOTS - 1);
 }
 
+/*
+ * Place and tag in sw_exact. IPv4: the low half is a bijection of the address, as
+ * the key is odd. IPv6: two pair-multiply-shift hashes of 32 bits with keys of
+ * their own (Thorup, High Speed Hashing for Integers and Strings, 2015), since
+ * here a collision would be a wrong fate: for any two addresses either has one
+ * with 2^-31 at most (keys that are odd have 63 random bits).
+ */
+static __always_inline __u64 hash_exact(const __u64 key[8], const __u64 source[2], const int family)
+{
+	__u64 word[4], high, low;
+
+	if (family == SW_IPV4)
+		return source[0] * key[HASH_LISTENER];
+	word[0] = (__u32)source[0];
+	word[1] = source[0] >> 32;
+	word[2] = (__u32)source[1];
+	word[3] = source[1] >> 32;
+	high = (word[0] + key[0]) * (word[1] + key[1]) + (word[2] + key[2]) * (word[3] + key[3]);
+	low = (word[0] + key[4]) * (word[1] + key[5]) + (word[2] + key[6]) * (word[3] + key[7]);
+	return (high >> 32 << 32) | low >> 32;
+}
+
 /* Bits of sw_gate. */
 static __always_inline __u32 hash_gate_exact(const __u64 key[8], const __u64 source[2],
 					     const int family)

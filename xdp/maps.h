@@ -40,6 +40,7 @@ struct {
 /* Not preallocated: an administrator's lists are mostly empty. */
 SW_HASH(sw_addresses, BPF_MAP_TYPE_HASH, SW_ADDRESSES, struct sw_address_key, __u32,
 	BPF_F_NO_PREALLOC);
+SW_ARRAY(sw_exact, SW_SOURCES / SW_SOURCE_WAYS, struct sw_source_set, BPF_F_MMAPABLE);
 SW_HASH(sw_exact4, BPF_MAP_TYPE_HASH, SW_SOURCES, __be32, __u32, BPF_F_NO_PREALLOC);
 SW_HASH(sw_exact6, BPF_MAP_TYPE_HASH, SW_SOURCES, struct in6_addr, __u32, BPF_F_NO_PREALLOC);
 SW_HASH(sw_prefix4, BPF_MAP_TYPE_LPM_TRIE, SW_SOURCES, struct sw_prefix4, __u32, BPF_F_NO_PREALLOC);

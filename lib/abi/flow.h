@@ -136,8 +136,7 @@ struct sw_cpu {
 	__u32 sample_tick;	      /* of the last packet sample */
 	__u32 handshake;	      /* theoretical arrival time of the next handshake event */
 	__u32 shape_tick;	      /* of the last shape event */
-	__u32 wake_tick;	      /* at which the reader of handshake events was last woken */
-	__u32 pad[3];
+	__u64 pad[2];
 	__u32 prefix[SW_PREFIX_BUCKETS]; /* theoretical arrival times */
 	struct sw_listener listener[SW_LISTENER_SLOTS];
 	struct sw_pending pending[SW_SERVICES];

@@ -21,6 +21,7 @@
 	X(stats, "sw_stats", "per CPU: service -> struct sw_stats")            \
 	X(cpu, "sw_cpu", "CPU -> struct sw_cpu")                               \
 	X(flows, "sw_flows", "set -> struct sw_flow_set")                      \
+	X(exact, "sw_exact", "set -> struct sw_source_set")                    \
 	X(exact4, "sw_exact4", "IPv4 address -> fate")                         \
 	X(exact6, "sw_exact6", "IPv6 address -> fate")                         \
 	X(prefix4, "sw_prefix4", "struct sw_prefix4 -> fate")                  \

@@ -165,7 +165,7 @@ struct sw_config {
 	__u8 epoch_shift; /* epoch = ticks >> epoch_shift, about a minute */
 	__u8 stamp;	  /* 0 or 1: generation of the filter that new connections are put into */
 	__u8 flow_shift;  /* sw_flows has 1 << flow_shift sets; written with the first policy */
-	__u8 pad0;
+	__u8 source_shift; /* sw_exact has 1 << source_shift sets; written with the first policy */
 
 	__u32 window_shift;	/* arming window = 1 << window_shift ticks, about 1/8 s */
 	__u32 grace_ticks;	/* how long a validated ACK may be on its way to its socket */
@@ -182,11 +182,73 @@ struct sw_config {
 };
 SW_ASSERT_SIZE(struct sw_config, 192);
 
-/* Source sets: exact addresses, and prefixes. Value: __u32 enum sw_fate. */
+/*
+ * Source sets: exact addresses, and prefixes. Value: __u32 enum sw_fate. The maps
+ * hold every entry; user space reads them back from there.
+ */
 #define SW_SET_EXACT4 0x01
 #define SW_SET_EXACT6 0x02
 #define SW_SET_PREFIX4 0x04
 #define SW_SET_PREFIX6 0x08
+
+/*
+ * The exact sources again, both families, as the program looks for them: a
+ * set-associative table in the map sw_exact, one cache line for each set, where
+ * the kernel's hash map takes two or three memory accesses.
+ *
+ *   bits  0-1   enum sw_fate; NONE: free
+ *         2     of the first entry only: the set overflowed
+ *         3     family: IPv6
+ *         8-63  tag: low 56 bits of a keyed hash of the address
+ *
+ * The hash (hash_exact() in xdp/hash.h) also chooses the set, by its top
+ * sw_config.source_shift bits, and the way that is tried first, by bits 32-34.
+ *
+ * IPv4 is exact: the tag's low half is a bijection of the address. Two IPv6
+ * addresses share all 64 bits (tag and set, from 256 sets on) with probability
+ * 2^-62 at most, whatever they are, so that an IPv6 packet of no entry meets the
+ * fate of one with 2^-52 among 1,000 entries and 2^-45 among the 131,072 that fit.
+ *
+ * What finds no room in its set is in sw_exact4 or sw_exact6 alone, and the set
+ * says so: those are only asked for sets that overflowed. Every store is one
+ * word; there is one writer, in user space (lib/source_table.h).
+ */
+#define SW_SOURCE_WAYS 8
+#define SW_SOURCE_FATE 0x03
+#define SW_SOURCE_OVERFLOW 0x04
+#define SW_SOURCE_IPV6 0x08
+#define SW_SOURCE_TAG_SHIFT 8
+SW_ASSERT(SW_FATE_COUNT <= SW_SOURCE_FATE + 1, "a fate must fit into an entry of sw_exact");
+
+struct sw_source_set {
+	__u64 entry[SW_SOURCE_WAYS];
+};
+SW_ASSERT_SIZE(struct sw_source_set, 64);
+
+/* The entry of a source, without its fate. */
+static inline __u64 sw_source_tag(__u64 hash, int family)
+{
+	return hash << SW_SOURCE_TAG_SHIFT | (family == SW_IPV6 ? SW_SOURCE_IPV6 : 0);
+}
+
+/* The way that is tried first. */
+static inline __u32 sw_source_way(__u64 hash)
+{
+	return hash >> 32 & (SW_SOURCE_WAYS - 1);
+}
+
+/* The number of the source's set. */
+static inline __u32 sw_source_index(__u64 hash, __u32 shift)
+{
+	return hash >> 32 >> (32 - (shift & 31));
+}
+
+/* What an entry says of the source with this tag; NONE: it is of another one, or free. */
+static inline __u32 sw_source_fate(__u64 entry, __u64 tag)
+{
+	entry ^= tag;
+	return entry <= (SW_SOURCE_FATE | SW_SOURCE_OVERFLOW) ? entry & SW_SOURCE_FATE : 0;
+}
 
 /* Keys of the longest-prefix-match maps. */
 struct sw_prefix4 {

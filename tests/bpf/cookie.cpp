@@ -47,7 +47,8 @@ std::uint64_t hash(const Segment& s, std::uint32_t isn, std::uint32_t epoch, con
     Bytes word;
     for (int shift = 0; shift < 64; shift += 8) put8(word, static_cast<unsigned>(compressed >> shift & 0xff));
     const unsigned first = s.v6 ? 2 : 0;
-    return siphash_words({key_word(epoch, first, keyring), key_word(epoch, first + 1, keyring)}, word, {1, 3});
+    return siphash_words({key_word(epoch, first, keyring), key_word(epoch, first + 1, keyring)}, word,
+                         {1, 3});
 }
 
 }  // namespace

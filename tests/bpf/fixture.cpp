@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -43,7 +44,7 @@ BpfTest::BpfTest() : counters(object()) {
     keep_listeners();
     clear_flows();
     object().clear("sw_tickets");
-    object().write("sw_cpu", static_cast<std::uint32_t>(pinned_cpu() % SW_CPUS), *std::make_unique<sw_cpu>());
+    fresh_cpu();
     fill_filter(Filter::empty);
     store();
     epoch_ = epoch();
@@ -53,6 +54,16 @@ void BpfTest::TearDown() {
     const auto elsewhere = counters.changes_elsewhere();
     EXPECT_TRUE(elsewhere.empty()) << "counters of services that do not exist moved: "
                                    << Counters::text(elsewhere);
+}
+
+void BpfTest::fresh_cpu() {
+    auto cpu = std::make_unique<sw_cpu>();
+    // Zero would be a time like any other: shortly before the clock's wrap it is a debt.
+    const std::uint32_t now = static_cast<std::uint32_t>(ticks()) << SW_TICK_SHIFT;
+    cpu->reply = cpu->handshake = now;
+    std::fill(std::begin(cpu->prefix), std::end(cpu->prefix), now);
+    std::fill(std::begin(cpu->escalate), std::end(cpu->escalate), now);
+    object().write("sw_cpu", static_cast<std::uint32_t>(pinned_cpu() % SW_CPUS), *cpu);
 }
 
 void BpfTest::fill_filter(Filter which) {
@@ -165,7 +176,8 @@ std::uint64_t flow_entry(const Segment& segment) {
     const std::uint64_t hash = flow_hash(segment);
     const sw_flow_set set = read_flow_set(segment);
     for (const std::uint64_t entry : set.entry)
-        if (static_cast<std::uint32_t>(entry) == static_cast<std::uint32_t>(hash) && entry >> 32) return entry;
+        if (static_cast<std::uint32_t>(entry) == static_cast<std::uint32_t>(hash) && entry >> 32)
+            return entry;
     return 0;
 }
 
@@ -175,7 +187,8 @@ void put_flow(const Segment& segment, sw_flow_state state, std::uint8_t options)
     __u64* place = &set.entry[sw_flow_way(hash)];
     for (__u64& entry : set.entry)
         if (static_cast<std::uint32_t>(entry) == static_cast<std::uint32_t>(hash)) place = &entry;
-    *place = sw_flow_entry(static_cast<std::uint32_t>(hash), options, state, static_cast<std::uint32_t>(ticks()));
+    *place =
+        sw_flow_entry(static_cast<std::uint32_t>(hash), options, state, static_cast<std::uint32_t>(ticks()));
     write_flow_set(segment, set);
 }
 

@@ -64,6 +64,9 @@ class BpfTest : public ::testing::Test {
     }
     [[nodiscard]] Oracle oracle() const { return {policy, epoch_}; }
 
+    // Empties the CPU's caches and fills its budgets.
+    static void fresh_cpu();
+
     // Sets or clears every bit of the filter: all tuples may be known, or none is.
     enum class Filter { empty, first_generation, second_generation };
     static void fill_filter(Filter filter);

@@ -223,8 +223,7 @@ TEST(FlowEntry, TellsWhatItWasMadeOf) {
         for (const unsigned options : {0u, 0x5fu, 0xffu})
             for (const auto state : {SW_FLOW_HANDSHAKE, SW_FLOW_CONFIRMED})
                 for (const std::uint32_t tick : {0u, 1u, 0x3fffffu, 0x400000u, 0xfffffff0u}) {
-                    const std::uint64_t entry =
-                        sw_flow_entry(tag, static_cast<__u8>(options), state, tick);
+                    const std::uint64_t entry = sw_flow_entry(tag, static_cast<__u8>(options), state, tick);
                     EXPECT_NE(entry, 0u) << "0 is a free place";
                     EXPECT_EQ(static_cast<std::uint32_t>(entry), tag);
                     EXPECT_EQ(sw_flow_options(entry), options);

@@ -51,6 +51,7 @@ Object::Object(const std::string& path) {
         // An empty table of a quarter of a million buckets takes a millisecond to walk.
         if (is_table(bpf_map__name(each))) bpf_map__set_max_entries(each, 4096);
         if (bpf_map__name(each) == std::string("sw_flows")) bpf_map__set_max_entries(each, 1 << kFlowShift);
+        if (bpf_map__name(each) == std::string("sw_exact")) bpf_map__set_max_entries(each, 1 << kSourceShift);
     }
     if (bpf_object__load(object_.get())) fail("cannot load " + path);
     xdp_ = this->program(SW_PROGRAM_XDP);

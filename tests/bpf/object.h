@@ -15,6 +15,8 @@ namespace synward::bpf_test {
 
 // The tests' flow table has 1 << kFlowShift sets.
 inline constexpr unsigned kFlowShift = 6;
+// And their table of exact sources 1 << kSourceShift.
+inline constexpr unsigned kSourceShift = 4;
 
 class Object {
   public:

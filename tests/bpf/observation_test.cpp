@@ -30,7 +30,8 @@ class ObservationTest : public BpfTest {
     static std::uint64_t monotonic_now() {
         timespec now{};
         clock_gettime(CLOCK_MONOTONIC, &now);
-        return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+        return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+               static_cast<std::uint64_t>(now.tv_nsec);
     }
 
     EventQueue events;

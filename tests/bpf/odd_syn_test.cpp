@@ -26,7 +26,8 @@ class OddSynTest : public BpfTest {
     static Bytes odd_list() { return options({wscale(7), nop(), mss(1460), sack_permitted()}); }
     static sw_shape shape(const Packet& packet) { return shape_of(dissect(packet.bytes())); }
     StoredTicket about_shape(const Packet& packet, sw_action action) {
-        return {.service = kWeb, .doubt = SW_DOUBT_SHAPE, .source = {}, .shape = shape(packet), .action = action};
+        return {
+            .service = kWeb, .doubt = SW_DOUBT_SHAPE, .source = {}, .shape = shape(packet), .action = action};
     }
     static StoredTicket about_source(bool v6, sw_action action) {
         return {.service = kWeb, .doubt = SW_DOUBT_SYN, .source = v6 ? kClient6 : kClient4, .action = action};
@@ -63,14 +64,13 @@ TEST_F(OddSynTest, UsualLayoutsAreNeverOdd) {
     for (int i = 0; i < 200; ++i) {
         const unsigned m = random.word() & 0xffff, w = random.below(256);
         const std::uint32_t t = random.word(), e = random.one_in(2) ? random.word() : 0;
-        for (const Bytes& list :
-             {Bytes{}, options({mss(m)}),
-              options({mss(m), sack_permitted(), timestamp(t, e), nop(), wscale(w)}),
-              options({mss(m), nop(), nop(), sack_permitted(), nop(), wscale(w)}),
-              options({mss(m), nop(), wscale(w), nop(), nop(), sack_permitted()}),
-              options({mss(m), nop(), wscale(w), sack_permitted(), timestamp(t, e)}),
-              options({mss(m), nop(), wscale(w), nop(), nop(), timestamp(t, e), sack_permitted(),
-                       end_of_options()})})
+        for (const Bytes& list : {Bytes{}, options({mss(m)}),
+                                  options({mss(m), sack_permitted(), timestamp(t, e), nop(), wscale(w)}),
+                                  options({mss(m), nop(), nop(), sack_permitted(), nop(), wscale(w)}),
+                                  options({mss(m), nop(), wscale(w), nop(), nop(), sack_permitted()}),
+                                  options({mss(m), nop(), wscale(w), sack_permitted(), timestamp(t, e)}),
+                                  options({mss(m), nop(), wscale(w), nop(), nop(), timestamp(t, e),
+                                           sack_permitted(), end_of_options()})})
             for (const bool v6 : {false, true}) expect(syn(v6, list), SW_REASON_SYN_ANSWERED);
     }
 }
@@ -140,7 +140,7 @@ TEST_F(OddSynTest, BeyondTheBudgetItIsDroppedOrAnswered) {
     for (const auto action : {SW_ACTION_DROP, SW_ACTION_PASS}) {
         policy.web().escalate = {.interval = 250u << SW_TICK_SHIFT, .tolerance = 4 * (250u << SW_TICK_SHIFT)};
         policy.web().escalate_default = action;
-        object().write("sw_cpu", static_cast<std::uint32_t>(pinned_cpu() % SW_CPUS), *std::make_unique<sw_cpu>());
+        fresh_cpu();
         store();
         const auto start = ticks();
         unsigned up = 0;

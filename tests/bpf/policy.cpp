@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "object.h"
 #include "packet.h"
+#include "xdp/hash.h"
 
 namespace synward::bpf_test {
 
@@ -69,6 +70,7 @@ Policy Policy::standard() {
     p.config.malformed = SW_ACTION_DROP;
     p.config.epoch_shift = calm_epoch_shift();
     p.config.flow_shift = kFlowShift;
+    p.config.source_shift = kSourceShift;
     p.config.window_shift = 5;
     p.config.hz = ticks_per_second();
     p.config.grace_ticks = 3600 * p.config.hz;
@@ -93,6 +95,22 @@ Policy Policy::standard() {
     return p;
 }
 
+void Policy::put_exact(std::span<sw_source_set> sets, const Address& source, sw_fate fate) const {
+    const int family = source.size() == 16 ? SW_IPV6 : SW_IPV4;
+    __u64 words[2] = {};
+    std::memcpy(words, source.data(), source.size());
+    const __u64 hash = hash_exact(config.hash_key, words, family);
+    auto& entry = sets[hash >> (64 - kSourceShift)].entry;
+    const unsigned first = exact == Exact::first_way ? sw_source_way(hash) : SW_SOURCE_WAYS - 1;
+    for (unsigned tried = 0; exact != Exact::overflow && tried < SW_SOURCE_WAYS; ++tried) {
+        auto& way = entry[(first + tried) % SW_SOURCE_WAYS];
+        if (way & SW_SOURCE_FATE) continue;
+        way |= sw_source_tag(hash, family) | fate;
+        return;
+    }
+    entry[0] |= SW_SOURCE_OVERFLOW;
+}
+
 void Policy::store(const Object& object) const {
     const std::uint32_t zero = 0;
     const std::uint32_t generation = config.generation;
@@ -115,6 +133,7 @@ void Policy::store(const Object& object) const {
 
     sw_config stored = config;
     for (const char* map : {"sw_exact4", "sw_exact6", "sw_prefix4", "sw_prefix6"}) object.clear(map);
+    std::array<sw_source_set, 1 << kSourceShift> sets{};
     auto gate = std::make_unique<sw_gate>();
     for (const auto& [address, bits, fate] : fates) {
         const bool v6 = address.size() == 16;
@@ -127,6 +146,7 @@ void Policy::store(const Object& object) const {
                 object.write("sw_exact6", key, value);
             else
                 object.write("sw_exact4", std::array<std::uint8_t, 4>{key[0], key[1], key[2], key[3]}, value);
+            put_exact(sets, address, fate);
             // Which bit is the program's own hash; "may be there" is true for all.
             std::memset(gate->exact[v6], 0xff, sizeof gate->exact[v6]);
             continue;
@@ -145,6 +165,7 @@ void Policy::store(const Object& object) const {
             for (unsigned i = first; i < first + span; ++i) gate->prefix[SW_IPV4][i / 64] |= 1ull << (i % 64);
         }
     }
+    for (std::uint32_t i = 0; i < sets.size(); ++i) object.write("sw_exact", i, sets[i]);
     object.write("sw_gate", zero, *gate);
     object.clear("sw_tickets");
     for (const StoredTicket& ticket : tickets) {

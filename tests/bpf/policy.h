@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,9 @@ struct Policy {
     std::map<unsigned, unsigned> ports;                          // port -> service or SW_PORT_BY_ADDRESS
     std::map<std::pair<Address, unsigned>, unsigned> addresses;  // address, port -> service
     std::vector<Fate> fates;
+    // Where the exact ones are: in the way that is tried first, in the last one, or
+    // in the hash map alone because their sets overflowed.
+    enum class Exact { first_way, last_way, overflow } exact = Exact::first_way;
     std::vector<StoredTicket> tickets;
 
     // Service 1 always armed on port 80, 2 monitor, 3 auto and idle, 4 off, 5 on
@@ -53,6 +57,9 @@ struct Policy {
 
     // Writes everything, into config.generation; config last.
     void store(const Object& object) const;
+
+    // One exact source in the table.
+    void put_exact(std::span<sw_source_set> sets, const Address& source, sw_fate fate) const;
 
     // As the program shall see it.
     [[nodiscard]] unsigned service_of(const Address& destination, unsigned port) const;

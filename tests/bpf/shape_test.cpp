@@ -2,6 +2,8 @@
 // A shape is one name for program, deciders and oracle: what the program looks up
 // (sw_tickets), what it reports (sw_events), what libsynward reads from a packet that
 // came up, and what lib/abi/escalate.h says, byte by byte.
+#include "shape.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -10,7 +12,6 @@
 #include "lib/escalation/event.h"
 #include "mutator.h"
 #include "poll.h"
-#include "shape.h"
 
 namespace synward::bpf_test {
 

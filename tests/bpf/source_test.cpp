@@ -26,13 +26,74 @@ TEST_F(SourceTest, ExactAddresses) {
                     {address("203.0.113.8"), 32, SW_FATE_ALLOW},
                     {address("2001:db8:9::7"), 128, SW_FATE_DENY},
                     {address("2001:db8:9::8"), 128, SW_FATE_ALLOW}};
+    for (const auto where : {Policy::Exact::first_way, Policy::Exact::last_way, Policy::Exact::overflow}) {
+        policy.exact = where;
+        store();
+        expect_from("203.0.113.7", SW_REASON_SOURCE_DENIED);
+        expect_from("203.0.113.8", SW_REASON_SOURCE_ALLOWED);
+        expect_from("203.0.113.9", SW_REASON_SYN_ANSWERED);
+        expect_from("2001:db8:9::7", SW_REASON_SOURCE_DENIED);
+        expect_from("2001:db8:9::8", SW_REASON_SOURCE_ALLOWED);
+        expect_from("2001:db8:9::9", SW_REASON_SYN_ANSWERED);
+    }
+}
+
+// Twice as many as the table has ways: full sets, and both families in them.
+TEST_F(SourceTest, ExactAddressesBeyondTheTable) {
+    for (std::uint8_t i = 0; i < 128; ++i) {
+        const sw_fate fate = i % 2 ? SW_FATE_DENY : SW_FATE_ALLOW;
+        policy.fates.push_back({{203, 0, 113, i}, 32, fate});
+        Address v6 = address("2001:db8:9::");
+        v6[i % 8 + 8] = static_cast<std::uint8_t>(i + 1);
+        policy.fates.push_back({v6, 128, fate});
+    }
     store();
+    unsigned overflowed = 0;
+    for (std::uint32_t i = 0; i < 1u << kSourceShift; ++i)
+        overflowed += (object().read<sw_source_set>("sw_exact", i).entry[0] & SW_SOURCE_OVERFLOW) != 0;
+    EXPECT_GT(overflowed, 0u);
+    for (const Fate& fate : policy.fates) {
+        const Tcp syn{.destination = kWebPort, .syn = true};
+        const auto due = fate.fate == SW_FATE_DENY ? SW_REASON_SOURCE_DENIED : SW_REASON_SOURCE_ALLOWED;
+        if (fate.bits == 32)
+            expect(Ethernet{} / Packet(Ipv4{.source = fate.address}) / syn, due);
+        else
+            expect(Ethernet{} / Packet(Ipv6{.source = fate.address}) / syn, due);
+    }
+    expect_from("203.0.113.128", SW_REASON_SYN_ANSWERED);
+    expect_from("2001:db8:9::ffff", SW_REASON_SYN_ANSWERED);
+}
+
+// The hash maps are what a denied source would pay for: only full sets ask them.
+TEST_F(SourceTest, TheTableAnswersAlone) {
+    policy.fates = {{address("203.0.113.7"), 32, SW_FATE_DENY},
+                    {address("2001:db8:9::7"), 128, SW_FATE_DENY}};
+    store();
+    object().clear("sw_exact4");
+    object().clear("sw_exact6");
     expect_from("203.0.113.7", SW_REASON_SOURCE_DENIED);
-    expect_from("203.0.113.8", SW_REASON_SOURCE_ALLOWED);
-    expect_from("203.0.113.9", SW_REASON_SYN_ANSWERED);
     expect_from("2001:db8:9::7", SW_REASON_SOURCE_DENIED);
-    expect_from("2001:db8:9::8", SW_REASON_SOURCE_ALLOWED);
-    expect_from("2001:db8:9::9", SW_REASON_SYN_ANSWERED);
+    store();
+    for (std::uint32_t i = 0; i < 1u << kSourceShift; ++i) object().write("sw_exact", i, sw_source_set{});
+    expect_from("203.0.113.7", SW_REASON_SYN_ANSWERED);
+    expect_from("2001:db8:9::7", SW_REASON_SYN_ANSWERED);
+}
+
+// The same tag of the other family is another source; so is an entry without a fate.
+TEST_F(SourceTest, AnEntryIsOfOneFamily) {
+    policy.fates = {{address("203.0.113.7"), 32, SW_FATE_DENY},
+                    {address("2001:db8:9::7"), 128, SW_FATE_DENY}};
+    for (const __u64 change : std::initializer_list<__u64>{SW_SOURCE_IPV6, SW_FATE_DENY}) {
+        store();
+        for (std::uint32_t i = 0; i < 1u << kSourceShift; ++i) {
+            auto set = object().read<sw_source_set>("sw_exact", i);
+            for (auto& entry : set.entry)
+                if (entry) entry ^= change;
+            object().write("sw_exact", i, set);
+        }
+        expect_from("203.0.113.7", SW_REASON_SYN_ANSWERED);
+        expect_from("2001:db8:9::7", SW_REASON_SYN_ANSWERED);
+    }
 }
 
 TEST_F(SourceTest, PrefixesTheLongestWins) {

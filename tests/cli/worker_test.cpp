@@ -106,7 +106,8 @@ class WorkerTest : public testing::Test {
         EXPECT_TRUE(shared_.services.load(policy));
     }
     Worker& start() {
-        auto worker = Worker::start(0, std::make_unique<FeedTransport>(feed), config_, shared_, keys_, notify_.get());
+        auto worker =
+            Worker::start(0, std::make_unique<FeedTransport>(feed), config_, shared_, keys_, notify_.get());
         EXPECT_TRUE(worker) << worker.error().message;
         worker_ = std::move(*worker);
         return *worker_;
@@ -324,7 +325,8 @@ TEST_F(WorkerTest, ATransportThatHangsUpEndsIt) {
 TEST_F(WorkerTest, TwoAtOnce) {
     Feed other;
     start();
-    auto second = Worker::start(1, std::make_unique<FeedTransport>(other), config_, shared_, keys_, notify_.get());
+    auto second =
+        Worker::start(1, std::make_unique<FeedTransport>(other), config_, shared_, keys_, notify_.get());
     ASSERT_TRUE(second);
     constexpr std::uint64_t rounds = 100, size = 100;
     for (std::uint64_t round = 0; round < rounds; ++round) {
@@ -333,7 +335,8 @@ TEST_F(WorkerTest, TwoAtOnce) {
         feed.give(batch);
         other.give(batch);
     }
-    ASSERT_TRUE(eventually([&] { return feed.verdicts() == rounds * size && other.verdicts() == rounds * size; }));
+    ASSERT_TRUE(
+        eventually([&] { return feed.verdicts() == rounds * size && other.verdicts() == rounds * size; }));
 }
 
 }  // namespace

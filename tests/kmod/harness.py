@@ -14,7 +14,7 @@ from network import run
 COUNTERS = "/sys/kernel/synward/counters"
 PARAMETERS = "/sys/module/synward/parameters"
 COMPLAINTS = re.compile(
-    r"WARNING:|BUG:|BUG |INFO: (rcu|task|trying|possible)|Oops|general protection|KASAN|UBSAN|kmemleak|"
+    r"WARNING:|BUG:|BUG |INFO: (rcu|task|trying|possible)|Oops|general protection|KASAN|UBSAN|suspected memory leak|"
     r"suspicious RCU|inconsistent lock|possible recursive|possible circular|refcount_t|stall"
 )
 

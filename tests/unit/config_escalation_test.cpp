@@ -75,9 +75,8 @@ fail = "drop"
 }
 
 TEST(ConfigEscalation, TheEdgesOfEscalationAreAllowed) {
-    for (const char* line :
-         {"queues = 1", "queues = 64", "queue = 0", "queue = 65471", "slots = 2", "slots = 65536",
-          "deadline = \"1ms\"", "deadline = \"10s\""})
+    for (const char* line : {"queues = 1", "queues = 64", "queue = 0", "queue = 65471", "slots = 2",
+                             "slots = 65536", "deadline = \"1ms\"", "deadline = \"10s\""})
         parsed(std::string("[escalation]\n") + line + "\n");
 }
 
@@ -87,8 +86,9 @@ TEST(ConfigEscalation, WrongEscalation) {
         const char* message;
     };
     for (const Case& c : std::initializer_list<Case>{
-             {"transport = \"mmap\"", "test.toml:2:13: escalation.transport: 'mmap' is unknown; allowed are "
-                                      "auto, ring, nfqueue, none"},
+             {"transport = \"mmap\"",
+              "test.toml:2:13: escalation.transport: 'mmap' is unknown; allowed are "
+              "auto, ring, nfqueue, none"},
              {"transport = true", "true or false where one of auto, ring, nfqueue, none belongs"},
              {"queues = 0", "test.toml:2:10: escalation.queues: 0 is out of range; 1 to 64 is allowed"},
              {"queues = 65", "65 is out of range; 1 to 64"},
@@ -97,7 +97,8 @@ TEST(ConfigEscalation, WrongEscalation) {
              {"queue = 65472", "0 to 65471 is allowed"},
              {"slots = 1", "1 is out of range; 2 to 65536"},
              {"slots = 131072", "2 to 65536 is allowed"},
-             {"slots = 1000", "test.toml:2:9: escalation.slots: 1000 is no power of two; one like 1024 or 4096"},
+             {"slots = 1000",
+              "test.toml:2:9: escalation.slots: 1000 is no power of two; one like 1024 or 4096"},
              {"deadline = \"0ms\"", "test.toml:2:12: escalation.deadline: '0ms' is out of range"},
              {"deadline = \"11s\"", "a string from \"1ms\" to \"10s\""},
              {"deadline = 200", "escalation.deadline: an integer is no duration"},
@@ -178,34 +179,39 @@ TEST(ConfigEscalation, WrongDecide) {
              {"net_rate = 1.5", "decide.net_rate: a fraction where an integer"},
              {"shape_rate = -4", "decide.shape_rate: -4 is out of range"},
              {"shape_normal = 0", "decide.shape_normal: 0 is out of range; 1 to 1000000"},
-             {"stray_ticket = \"99ms\"", "test.toml:2:16: decide.stray_ticket: '99ms' is out of range; a string "
-                                         "from \"100ms\" to \"1d\""},
+             {"stray_ticket = \"99ms\"",
+              "test.toml:2:16: decide.stray_ticket: '99ms' is out of range; a string "
+              "from \"100ms\" to \"1d\""},
              {"shape_ticket = \"25h\"", "decide.shape_ticket: '25h' is out of range"},
              {"rate_ticket = \"soon\"", "decide.rate_ticket: 'soon' is no duration"},
              {"connection_rate = true", "decide.connection_rate: true or false where an integer"},
              {"fragment = \"pass\"", "decide.fragment: 'pass' is unknown; allowed are default, accept, drop"},
              {"malformed = \"escalate\"", "decide.malformed: 'escalate' is unknown"},
              {"deny_set4 = \"\"", "no ipset can have this name"},
-             {"deny_set4 = \"a b\"", "test.toml:2:13: decide.deny_set4: no ipset can have this name; 1 to 31 "
-                                     "characters without space are allowed"},
-             {"deny_set6 = \"" + std::string(32, 'x') + "\"", "decide.deny_set6: no ipset can have this name"},
+             {"deny_set4 = \"a b\"",
+              "test.toml:2:13: decide.deny_set4: no ipset can have this name; 1 to 31 "
+              "characters without space are allowed"},
+             {"deny_set6 = \"" + std::string(32, 'x') + "\"",
+              "decide.deny_set6: no ipset can have this name"},
              {"deny_set6 = \"a\\u0000b\"", "decide.deny_set6: no ipset can have this name"},
              {"deny_set6 = \"-exist\"", "decide.deny_set6: no ipset can have this name"},
              {"deny_set4 = \"\\\"x\"", "decide.deny_set4: no ipset can have this name"},
              {"deny_set4 = 4", "decide.deny_set4: an integer where a string belongs"},
-             {"deny = \"500ms\"", "test.toml:2:8: decide.deny: '500ms' is out of range; a string from \"1s\""},
-             {"proven_window = \"200ms\"", "decide.proven_window: '200ms' is out of range; a string from \"1s\""},
+             {"deny = \"500ms\"",
+              "test.toml:2:8: decide.deny: '500ms' is out of range; a string from \"1s\""},
+             {"proven_window = \"200ms\"",
+              "decide.proven_window: '200ms' is out of range; a string from \"1s\""},
              {"dryrun = true", "test.toml:2:1: decide.'dryrun': unknown key; did you mean 'dry_run'?"}})
         EXPECT_THAT(refusal("[decide]\n" + c.line + "\n"), HasSubstr(c.message)) << c.line;
     EXPECT_THAT(refusal("decide = []\n"), HasSubstr("write [decide]"));
 }
 
 TEST(ConfigEscalation, KeysOfAService) {
-    const Config c = parsed("[defaults]\nodd_syn = \"drop\"\nescalate_rate = 50\nescalate_default = \"pass\"\n" +
-                            service("") +
-                            "[[service]]\nname = \"b\"\nport = 81\nodd_syn = \"escalate\"\nescalate_rate = 7\n"
-                            "escalate_default = \"drop\"\n"
-                            "[[service]]\nname = \"c\"\nport = 82\nodd_syn = \"answer\"\n");
+    const Config c = parsed(
+        "[defaults]\nodd_syn = \"drop\"\nescalate_rate = 50\nescalate_default = \"pass\"\n" + service("") +
+        "[[service]]\nname = \"b\"\nport = 81\nodd_syn = \"escalate\"\nescalate_rate = 7\n"
+        "escalate_default = \"drop\"\n"
+        "[[service]]\nname = \"c\"\nport = 82\nodd_syn = \"answer\"\n");
     ASSERT_EQ(c.services.size(), 3u);
     EXPECT_EQ(c.services[0].settings.odd_syn, SW_ACTION_DROP);
     EXPECT_EQ(c.services[0].settings.escalate_rate, 50u);
@@ -223,8 +229,10 @@ TEST(ConfigEscalation, WrongKeysOfAService) {
     EXPECT_THAT(refusal(service("escalate_rate = 0\n")),
                 HasSubstr("test.toml:4:17: service.web.escalate_rate: 0 is out of range; 1 to 10000000"));
     EXPECT_THAT(refusal(service("escalate_rate = 10000001\n")), HasSubstr("1 to 10000000 is allowed"));
-    EXPECT_THAT(refusal("[defaults]\nescalate_default = \"escalate\"\n"),
-                HasSubstr("test.toml:2:20: defaults.escalate_default: 'escalate' is unknown; allowed are pass, drop"));
+    EXPECT_THAT(
+        refusal("[defaults]\nescalate_default = \"escalate\"\n"),
+        HasSubstr(
+            "test.toml:2:20: defaults.escalate_default: 'escalate' is unknown; allowed are pass, drop"));
     EXPECT_THAT(refusal(service("escalate_default = \"accept\"\n")), HasSubstr("allowed are pass, drop"));
     EXPECT_THAT(refusal(service("od_syn = \"drop\"\n")), HasSubstr("did you mean 'odd_syn'?"));
 }
@@ -245,10 +253,11 @@ TEST(ConfigEscalation, EscalatesWhereAnythingGoesUp) {
 
 // What the program gets: budgets in ticks of one CPU, the interface's own for what has no port.
 TEST(ConfigEscalation, IsCompiledIntoThePolicy) {
-    const Config config = parsed("[defaults]\nescalate_rate = 100\nescalate_default = \"pass\"\n"
-                                 "fragment = \"escalate\"\n" +
-                                 service("odd_syn = \"escalate\"\nescalate_rate = 400\n"
-                                         "escalate_default = \"drop\"\n"));
+    const Config config = parsed(
+        "[defaults]\nescalate_rate = 100\nescalate_default = \"pass\"\n"
+        "fragment = \"escalate\"\n" +
+        service("odd_syn = \"escalate\"\nescalate_rate = 400\n"
+                "escalate_default = \"drop\"\n"));
     HostFacts host;
     host.hz = 1000;
     host.cpus = 4;

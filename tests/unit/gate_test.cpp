@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The gate's bits: what the library sets is what the program looks at. xdp/hash.h
-// is compiled here in user space.
+// The gate's bits: what the library sets is what the program looks at; and the hash
+// of the exact sources behind it. xdp/hash.h is compiled here in user space.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -96,6 +96,36 @@ TEST_F(GateTest, ShortIpv4PrefixesOpenTheirRangeOnly) {
     EXPECT_TRUE(prefix_open(gate, *Address::parse("198.19.255.255")));
     EXPECT_FALSE(prefix_open(gate, *Address::parse("198.17.255.255")));
     EXPECT_FALSE(prefix_open(gate, *Address::parse("198.20.0.0")));
+}
+
+// A key that is odd has an inverse modulo 2^32, by Newton's iteration.
+TEST_F(GateTest, TheExactHashOfIpv4IsABijection) {
+    std::uint32_t inverse = 1;
+    for (int i = 0; i < 5; i++) inverse *= 2 - static_cast<std::uint32_t>(key[HASH_LISTENER]) * inverse;
+    for (int i = 0; i < 10'000; i++) {
+        const Words source(random_address(random, SW_IPV4));
+        const __u64 tag = sw_source_tag(hash_exact(key, source.word, SW_IPV4), SW_IPV4);
+        ASSERT_EQ(static_cast<std::uint32_t>(tag >> SW_SOURCE_TAG_SHIFT) * inverse, source.word[0]);
+    }
+}
+
+// Whatever two addresses differ in: one multiplication for each half would miss some of these
+// for every key, as a difference in the upper bit of a word stays there.
+TEST_F(GateTest, TheExactHashOfIpv6TellsCloseAddressesApart) {
+    for (int round = 0; round < 20; round++) {
+        const Address a = random_address(random, SW_IPV6);
+        const __u64 hash = hash_exact(key, Words(a).word, SW_IPV6);
+        for (unsigned first = 0; first < 128; first++)
+            for (unsigned second = 0; second <= first; second++)
+                for (unsigned third : {31u, 63u, 95u, 127u}) {
+                    Words near(a);
+                    near.word[first / 64] ^= 1ULL << first % 64;
+                    if (second != first) near.word[second / 64] ^= 1ULL << second % 64;
+                    if (third != first && third != second) near.word[third / 64] ^= 1ULL << third % 64;
+                    ASSERT_NE(hash_exact(key, near.word, SW_IPV6), hash)
+                        << a.to_string() << " with bits " << first << ", " << second << ", " << third;
+                }
+    }
 }
 
 TEST_F(GateTest, AnEmptyListIsAClosedGate) {

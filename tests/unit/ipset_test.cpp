@@ -74,8 +74,9 @@ TEST_F(IpsetTest, AddingTwiceNeedsExistAndRenewsTheTimeout) {
 }
 
 TEST_F(IpsetTest, AnUnknownSetIsMissing) {
-    for (const char* command : {"add nothing 198.18.0.7", "add nothing 198.18.0.7 timeout 5 -exist",
-                                "del nothing 198.18.0.7", "flush nothing", "destroy nothing", "list nothing"}) {
+    for (const char* command :
+         {"add nothing 198.18.0.7", "add nothing 198.18.0.7 timeout 5 -exist", "del nothing 198.18.0.7",
+          "flush nothing", "destroy nothing", "list nothing"}) {
         const Error error = fails(command);
         EXPECT_EQ(error.code, ErrorCode::missing) << error.message;
         EXPECT_THAT(error.message, HasSubstr(command)) << "the message says what was tried";
@@ -160,10 +161,11 @@ TEST_F(IpsetTest, WithoutThePrivilegeItSaysSo) {
 }
 
 TEST(SetWord, OnlyWhatIsOneWordToIpset) {
-    for (const char* good : {"a", "synward-deny4", "198.18.0.0/15", "2001:db8::/32", "198.18.0.7,tcp:80", "x_y.z"})
+    for (const char* good :
+         {"a", "synward-deny4", "198.18.0.0/15", "2001:db8::/32", "198.18.0.7,tcp:80", "x_y.z"})
         EXPECT_TRUE(is_set_word(good)) << good;
-    for (const char* bad : {"", "a b", "a\tb", "a\nb", " a", "a ", "-exist", "-", "a\"b", "a'b", "a\\b", "\x7f",
-                            "\xc3\xa9", "a\x01"})
+    for (const char* bad : {"", "a b", "a\tb", "a\nb", " a", "a ", "-exist", "-", "a\"b", "a'b", "a\\b",
+                            "\x7f", "\xc3\xa9", "a\x01"})
         EXPECT_FALSE(is_set_word(bad)) << bad;
     EXPECT_FALSE(is_set_word(std::string_view("a\0b", 3)));
     EXPECT_TRUE(is_set_word(std::string(255, 'x')));
