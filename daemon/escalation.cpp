@@ -12,18 +12,13 @@
 #include <cerrno>
 
 #include "daemon/log.h"
+#include "lib/clock.h"
 #include "lib/decide/explanation.h"
 #include "lib/escalation/queue_rule.h"
 #include "lib/names.h"
 
 namespace synward {
 namespace {
-
-std::uint64_t monotonic_now() {
-    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                          std::chrono::steady_clock::now().time_since_epoch())
-                                          .count());
-}
 
 // Tables that cannot change their size while they are in use.
 bool same_tables(const DecideConfig& a, const DecideConfig& b) {
@@ -145,18 +140,20 @@ Result<void> Escalation::open_workers(const Config& config) {
     return {};
 }
 
-const Guard* Escalation::first_guard() const {
+// Interfaces may number the same services differently; the deciders know one numbering.
+void Escalation::load_services() {
     const auto found =
         std::find_if(guards_.begin(), guards_.end(), [](const auto& guard) { return guard->instance(); });
-    return found == guards_.end() ? nullptr : found->get();
+    if (!shared_ || found == guards_.end()) return;
+    const CompiledPolicy& policy = (*found)->policy();
+    if (const auto loaded = shared_->services.load(policy); !loaded)
+        return spdlog::error("the deciders keep the old services: {}", loaded.error().message);
+    services_.clear();
+    for (const sw_service& service : policy.services) services_.emplace_back(service.name);
 }
 
-// The deciders know services by the numbers of the first interface.
-void Escalation::load_services() {
-    const Guard* guard = first_guard();
-    if (!shared_ || !guard) return;
-    if (const auto loaded = shared_->services.load(guard->policy()); !loaded)
-        spdlog::error("the deciders keep the old services: {}", loaded.error().message);
+std::string_view Escalation::service_name(unsigned number) const {
+    return number < services_.size() ? std::string_view(services_[number]) : std::string_view();
 }
 
 void Escalation::observe(const Guard& guard, const Event& event) {
@@ -216,16 +213,13 @@ void Escalation::take(const WantedAction& wanted) {
 
 // On every interface, where the same service may have another number.
 void Escalation::write_tickets() {
-    const Guard* first = first_guard();
-    if (!first) tickets_.clear();  // nobody is left to go by them
     if (tickets_.empty()) return;
     std::vector<Ticket> translated;
     for (const auto& guard : guards_) {
         if (!guard->instance()) continue;
         translated.clear();
         for (Ticket ticket : tickets_) {
-            const char* name = first->policy().services[ticket.key.service % SW_SERVICES].name;
-            const unsigned service = guard.get() == first ? ticket.key.service : guard->policy().find(name);
+            const unsigned service = guard->policy().find(service_name(ticket.key.service));
             if (!service) continue;
             ticket.key.service = static_cast<__u16>(service);
             translated.push_back(ticket);
@@ -268,11 +262,8 @@ void Escalation::add_to_set(const Action& action) {
 }
 
 void Escalation::report(const WantedAction& wanted) {
-    const Guard* guard = first_guard();
     const std::string source = to_address(wanted.action.source, wanted.action.family).to_string();
-    std::string service = fmt::format("#{}", wanted.service);
-    if (guard && wanted.service && guard->policy().services[wanted.service].name[0])
-        service = guard->policy().services[wanted.service].name;
+    const std::string service(service_name(wanted.service));
     spdlog::debug("{}: {} from {} {}: {}", service, event_kind_name(wanted.kind), source,
                   wanted.dropped ? "dropped" : "accepted", decision_reason_text(wanted.reason));
     sink_({{"time_ns", monotonic_now()},

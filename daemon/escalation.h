@@ -55,7 +55,8 @@ class Escalation {
     void write_tickets();
     void add_to_set(const Action& action);
     void report(const WantedAction& wanted);
-    [[nodiscard]] const Guard* first_guard() const;
+    // Empty where there is none.
+    [[nodiscard]] std::string_view service_name(unsigned number) const;
 
     EventLoop& loop_;
     const Guards& guards_;
@@ -70,7 +71,10 @@ class Escalation {
     EventLoop::Watch watch_ = 0;
     bool rule_ = false;  // the nfqueue rule is there
     std::vector<std::unique_ptr<Worker>> workers_;
-    std::vector<Ticket> tickets_;  // to be written, by the services of the first guard
+    // By the numbers that the deciders know them by: those of the interface that
+    // load_services() took them from.
+    std::vector<std::string> services_;
+    std::vector<Ticket> tickets_;  // to be written, by these numbers
     std::string transport_;
     std::string why_;      // this transport
     std::string problem_;  // why there is none

@@ -10,7 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <system_error>
 #include <utility>
+
+#include "lib/clock.h"
 
 namespace synward {
 namespace {
@@ -18,11 +21,6 @@ namespace {
 using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
 
 constexpr std::chrono::seconds least_pause{1};  // between two readings of everything
-
-std::uint64_t monotonic_now() {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
-}
 
 }  // namespace
 
@@ -32,7 +30,12 @@ Result<std::unique_ptr<FlowSync>> FlowSync::start(KnownFlows& flows, std::chrono
     Descriptor stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!stop) return fail_errno(errno, "cannot make an eventfd");
     std::unique_ptr<FlowSync> sync(new FlowSync(flows, std::move(*source), interval, std::move(stop)));
-    sync->thread_ = std::thread([s = sync.get()] { s->run(); });
+    try {
+        sync->thread_ = std::thread([s = sync.get()] { s->run(); });
+    } catch (const std::system_error& error) {
+        return fail_errno(error.code().value(),
+                          "cannot start the thread that follows the kernel's connections");
+    }
     return sync;
 }
 

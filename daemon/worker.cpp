@@ -6,22 +6,18 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <system_error>
+
+#include "lib/clock.h"
 
 namespace synward {
 namespace {
 
 constexpr std::size_t most_events = 4096;  // of one receive(), by any transport
-
-std::uint64_t monotonic_now() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);  // vDSO, no system call
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 void ring(int eventfd) {
     const std::uint64_t one = 1;
@@ -38,7 +34,11 @@ Result<std::unique_ptr<Worker>> Worker::start(unsigned index, std::unique_ptr<Tr
     if (!stop) return fail_errno(errno, "cannot make an eventfd");
     std::unique_ptr<Worker> worker(
         new Worker(index, std::move(transport), config, shared, keys, notify, std::move(stop)));
-    worker->thread_ = std::thread([w = worker.get()] { w->run(); });
+    try {
+        worker->thread_ = std::thread([w = worker.get()] { w->run(); });
+    } catch (const std::system_error& error) {
+        return fail_errno(error.code().value(), "cannot start a thread for verdicts");
+    }
     return worker;
 }
 

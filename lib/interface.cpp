@@ -13,12 +13,14 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <memory>
 
 #include "lib/descriptor.h"
+#include "lib/netlink.h"
 
 namespace synward {
 namespace {
@@ -77,32 +79,17 @@ int read_link(const nlmsghdr* message, void* data) {
 }
 
 Result<std::vector<Link>> dump_links() {
-    struct Close {
-        void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-    };
-    const std::unique_ptr<mnl_socket, Close> socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
-    if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
-        return fail_errno(errno, "cannot open a rtnetlink socket");
-
-    // Links of many queues are larger than a page.
-    std::vector<char> buffer(65536);
+    auto socket = NetlinkSocket::open(NETLINK_ROUTE);
+    if (!socket) return tl::unexpected(socket.error());
+    std::array<char, 64> buffer{};
     nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
     request->nlmsg_type = RTM_GETLINK;
     request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request->nlmsg_seq = static_cast<unsigned>(std::time(nullptr));
-    const unsigned sequence = request->nlmsg_seq;
     static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(request, sizeof(ifinfomsg)))->ifi_family = AF_UNSPEC;
-    if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0)
-        return fail_errno(errno, "cannot ask rtnetlink for the interfaces");
-
     std::vector<Link> links;
-    for (int state = MNL_CB_OK; state > MNL_CB_STOP;) {
-        const ssize_t length = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-        if (length < 0) return fail_errno(errno, "cannot read the interfaces from rtnetlink");
-        state = mnl_cb_run(buffer.data(), length, sequence, mnl_socket_get_portid(socket.get()), read_link,
-                           &links);
-        if (state < 0) return fail_errno(errno, "rtnetlink refused to list the interfaces");
-    }
+    const auto answer =
+        socket->ask({buffer.data(), request->nlmsg_len}, [&](const nlmsghdr* m) { read_link(m, &links); });
+    if (answer.error) return fail_answer(answer, "cannot list the interfaces by rtnetlink");
     return links;
 }
 

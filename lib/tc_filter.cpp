@@ -9,6 +9,7 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "lib/abi/maps.h"
 #include "lib/loader.h"
 #include "lib/maps.h"
+#include "lib/netlink.h"
 
 namespace synward {
 namespace {
@@ -48,37 +50,22 @@ Result<Place> look(const Interface& interface) {
     return std::string_view(info->name) == SW_PROGRAM_TC ? Place::ours : Place::foreign;
 }
 
-int count_filter(const nlmsghdr* message, void* data) {
-    if (message->nlmsg_type == RTM_NEWTFILTER) ++*static_cast<int*>(data);
-    return MNL_CB_OK;
-}
-
 Result<int> count_filters(const Interface& interface, std::uint32_t parent) {
-    struct Close {
-        void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-    };
-    const std::unique_ptr<mnl_socket, Close> socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
-    if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
-        return fail_errno(errno, "cannot open a rtnetlink socket");
-    std::vector<char> buffer(65536);
+    auto socket = NetlinkSocket::open(NETLINK_ROUTE);
+    if (!socket) return tl::unexpected(socket.error());
+    std::array<char, 64> buffer{};
     nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
     request->nlmsg_type = RTM_GETTFILTER;
     request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request->nlmsg_seq = 1;
     auto* header = static_cast<tcmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(tcmsg)));
     header->tcm_family = AF_UNSPEC;
     header->tcm_ifindex = static_cast<int>(interface.index);
     header->tcm_parent = parent;
-    if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0)
-        return fail_errno(errno, "cannot ask rtnetlink for the tc filters");
     int filters = 0;
-    for (int state = MNL_CB_OK; state > MNL_CB_STOP;) {
-        const ssize_t length = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-        if (length < 0) return fail_errno(errno, "cannot read the tc filters from rtnetlink");
-        state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(length), 1,
-                           mnl_socket_get_portid(socket.get()), count_filter, &filters);
-        if (state < 0) return fail_errno(errno, "rtnetlink refused to list the tc filters");
-    }
+    const auto answer = socket->ask({buffer.data(), request->nlmsg_len}, [&](const nlmsghdr* message) {
+        filters += message->nlmsg_type == RTM_NEWTFILTER;
+    });
+    if (answer.error) return fail_answer(answer, "cannot list the tc filters by rtnetlink");
     return filters;
 }
 

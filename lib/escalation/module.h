@@ -12,7 +12,7 @@
 #include "lib/abi/genetlink.h"
 #include "lib/abi/reasons.h"
 #include "lib/abi/ring.h"
-#include "lib/escalation/netlink.h"
+#include "lib/netlink.h"
 
 namespace synward {
 

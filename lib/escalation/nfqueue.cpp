@@ -11,8 +11,12 @@
 #include <cerrno>
 #include <ctime>
 
+#include "lib/clock.h"
+
 namespace synward {
 namespace {
+
+constexpr int most_send_tries = 100;
 
 // Headers and attributes around the packet's bytes; a VLAN tag or a bridge adds
 // some, none comes near it.
@@ -70,13 +74,6 @@ Result<void> check(const NfqueueOptions& options) {
         return fail(ErrorCode::usage, fmt::format("a socket buffer of {} bytes: it must be 4096 to {}",
                                                   options.receive_bytes, 1u << 30));
     return {};
-}
-
-// One clock reading a batch; by the vDSO, so no system call.
-std::uint64_t monotonic_ns() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -239,7 +236,7 @@ Result<std::span<const FlowEvent>> NfqueueTransport::receive() {
         }
     }
     if (event_count_ == 0) return std::span<const FlowEvent>{};
-    const std::uint64_t now = monotonic_ns();
+    const std::uint64_t now = monotonic_now();
     for (std::size_t i = 0; i < event_count_; ++i) events_[i].time = now;
     counters_.received.add(event_count_);
     counters_.batches.add();
@@ -262,10 +259,13 @@ Result<void> NfqueueTransport::send(std::span<const Verdict> verdicts) {
 }
 
 Result<void> NfqueueTransport::send_bytes(std::size_t length) {
-    for (;;) {
+    // Short of memory for a moment is no reason to let go of the queue and all it holds.
+    for (int tries = 0;; tries++) {
         counters_.system_calls.add();
         if (::send(fd_.get(), verdict_buffer_.data(), length, 0) >= 0) break;
-        if (errno != EINTR)
+        const bool later = (errno == ENOBUFS || errno == ENOMEM) && tries < most_send_tries;
+        if (later) sched_yield();
+        if (!later && errno != EINTR)
             return fail_errno(errno,
                               fmt::format("cannot send verdicts to queue {} of netfilter", options_.queue));
     }

@@ -20,7 +20,7 @@
 #include <string_view>
 
 #include "lib/abi/metadata.h"
-#include "lib/escalation/netlink.h"
+#include "lib/netlink.h"
 
 namespace synward {
 namespace {

@@ -17,6 +17,7 @@
 
 #include "cpu.h"
 #include "escalate_peer.h"
+#include "lib/clock.h"
 #include "lib/escalation/module.h"
 #include "lib/escalation/queue_rule.h"
 #include "lib/escalation/ring.h"
@@ -73,12 +74,6 @@ std::vector<Way> all_ways(const EscalateOptions& options, bool module) {
             return std::ranges::find(options.only, way.name) == options.only.end();
         });
     return ways;
-}
-
-uint64_t now_ns() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 // A CPU that is there; otherwise any.
@@ -149,14 +144,14 @@ void Bench::drain_round(const Way& way, EscalateResult& result) {
     auto transport = open(way, {});
     lab_.send(options_.depth);
     const uint64_t calls = transport->stats().system_calls;
-    const uint64_t start = now_ns();
+    const uint64_t start = monotonic_now();
     unsigned decided = 0;
     while (decided < options_.depth) {
         const unsigned count = decide(*transport, SW_VERDICT_DROP);
         if (count == 0) break;
         decided += count;
     }
-    const auto ns = static_cast<double>(now_ns() - start) / options_.depth;
+    const auto ns = static_cast<double>(monotonic_now() - start) / options_.depth;
     if (decided != options_.depth)
         throw std::runtime_error(
             fmt::format("{}: {} of {} packets were there to be read", way.name, decided, options_.depth));
@@ -170,7 +165,7 @@ void Bench::drain_round(const Way& way, EscalateResult& result) {
 double Bench::path_round(Transport* transport) {
     const uint64_t before = lab_.passed();
     const unsigned bursts = std::max(1u, options_.packets / options_.batch);
-    const uint64_t start = now_ns();
+    const uint64_t start = monotonic_now();
     for (unsigned i = 0; i < bursts; ++i) {
         lab_.send(options_.batch);
         if (!transport) continue;
@@ -180,7 +175,7 @@ double Bench::path_round(Transport* transport) {
             decided += count;
         }
     }
-    const auto ns = static_cast<double>(now_ns() - start) / (bursts * options_.batch);
+    const auto ns = static_cast<double>(monotonic_now() - start) / (bursts * options_.batch);
     if (const uint64_t passed = lab_.passed() - before; passed != uint64_t{bursts} * options_.batch)
         throw std::runtime_error(fmt::format("{} of {} packets went on", passed, bursts * options_.batch));
     return ns;
@@ -201,13 +196,13 @@ HeldTime Bench::held(const Way& way) {
     std::jthread sender([&] {
         pin_to_cpu(usable(options_.sender_cpu));
         prctl(PR_SET_TIMERSLACK, 1);
-        uint64_t due = now_ns();
+        uint64_t due = monotonic_now();
         for (unsigned i = 0; i < total; ++i) {
             due += gap;
             const timespec until{static_cast<time_t>(due / 1'000'000'000),
                                  static_cast<long>(due % 1'000'000'000)};
             clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
-            sent[lab_.next_port()].store(now_ns(), std::memory_order_relaxed);
+            sent[lab_.next_port()].store(monotonic_now(), std::memory_order_relaxed);
             lab_.send(1);
         }
         done = true;
@@ -219,9 +214,9 @@ HeldTime Bench::held(const Way& way) {
         last = done;
         poll(&waiting, 1, 50);
         while (decide(*transport, SW_VERDICT_ACCEPT, [&](const FlowEvent& event) {
-            samples.push_back(
-                static_cast<double>(now_ns() - sent[event.source_port].load(std::memory_order_relaxed)) /
-                1000);
+            samples.push_back(static_cast<double>(monotonic_now() -
+                                                  sent[event.source_port].load(std::memory_order_relaxed)) /
+                              1000);
         })) {
         }
     }
@@ -242,16 +237,16 @@ Overload Bench::overload(const Way& way) {
             offered.fetch_add(64, std::memory_order_relaxed);
         }
     });
-    const uint64_t start = now_ns();
+    const uint64_t start = monotonic_now();
     const auto length = static_cast<uint64_t>(options_.seconds * 1e9);
     uint64_t decided = 0;
     pollfd waiting{.fd = transport->fd(), .events = POLLIN, .revents = 0};
-    while (now_ns() - start < length) {
+    while (monotonic_now() - start < length) {
         const unsigned count = decide(*transport, SW_VERDICT_ACCEPT);
         decided += count;
         if (count == 0) poll(&waiting, 1, 10);
     }
-    const auto seconds = static_cast<double>(now_ns() - start) / 1e9;
+    const auto seconds = static_cast<double>(monotonic_now() - start) / 1e9;
     sender.request_stop();
     sender.join();
     const uint64_t rest = decide_all(*transport, SW_VERDICT_ACCEPT);

@@ -16,7 +16,7 @@
 
 #include "lib/abi/metadata.h"
 #include "lib/abi/reasons.h"
-#include "lib/escalation/netlink.h"
+#include "lib/netlink.h"
 #include "link.h"
 #include "packet.h"
 #include "process.h"

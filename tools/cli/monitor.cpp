@@ -9,6 +9,7 @@
 #include <ctime>
 #include <memory>
 
+#include "lib/clock.h"
 #include "lib/events.h"
 #include "lib/json.h"
 #include "tools/cli/config_file.h"
@@ -39,10 +40,8 @@ class Printer {
             return;
         printed_++;
         if (json_) return print_json_line(event);
-        timespec now{};
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        const auto monotonic = std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
-        fmt::print("{}\n", event_line(event, monotonic, std::chrono::system_clock::now()));
+        fmt::print("{}\n", event_line(event, std::chrono::nanoseconds(monotonic_now()),
+                                      std::chrono::system_clock::now()));
         std::fflush(stdout);
     }
     [[nodiscard]] bool enough() const { return parameters_.count && printed_ >= parameters_.count; }

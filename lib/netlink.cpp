@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lib/escalation/netlink.h"
+#include "lib/netlink.h"
 
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
