@@ -11,6 +11,7 @@
 #include <sstream>
 #include <utility>
 
+#include "lib/abi/genetlink.h"
 #include "lib/config_reader.h"
 #include "lib/sets/ipset.h"
 #include "lib/toml_guard.h"
@@ -44,6 +45,8 @@ class Parser {
                      {"escalation", [&](const toml::node& n) { with(n, "escalation", &Parser::escalation); }},
                      {"decide", [&](const toml::node& n) { with(n, "decide", &Parser::decide); }},
                      {"sources", [&](const toml::node& n) { with(n, "sources", &Parser::sources); }},
+                     {"classify", [&](const toml::node& n) { with(n, "classify", &Parser::classify); }},
+                     {"fate", [&](const toml::node& n) { fates(n); }},
                      {"service", [&](const toml::node& n) { services(n); }}});
         if (!read_.ok()) return fail(ErrorCode::config, read_.text());
         return std::move(config_);
@@ -80,6 +83,11 @@ class Parser {
              {"learn_interval",
               [&](const toml::node& n) {
                   take(d.learn_interval, read_.duration(n, "daemon.learn_interval", 1s, 24h));
+              }},
+             {"services",
+              [&](const toml::node& n) {
+                  static const ConfigReader::Words words{"configured", "listening"};
+                  if (const auto i = read_.choice(n, "daemon.services", words)) d.listening = *i == 1;
               }},
              {"generic", [&](const toml::node& n) { take(d.generic, read_.boolean(n, "daemon.generic")); }},
              {"gateway", [&](const toml::node& n) { d.gateway = read_.boolean(n, "daemon.gateway"); }}});
@@ -127,7 +135,8 @@ class Parser {
         read_.table(table, "limits",
                     {{"reply_rate", number(l.reply_rate, "limits.reply_rate", 0, UINT32_MAX)},
                      {"prefix_rate", number(l.prefix_rate, "limits.prefix_rate", 0, UINT32_MAX)},
-                     {"flows", number(l.flows, "limits.flows", 1024, 1 << 24)}});
+                     {"flows", number(l.flows, "limits.flows", 1024, 1 << 24)},
+                     {"sources", number(l.sources, "limits.sources", 1024, 1 << 23)}});
     }
 
     void escalation(const toml::table& table) {
@@ -197,7 +206,7 @@ class Parser {
             };
         };
         auto set = [this](std::string& target, const char* key) {
-            return [this, &target, key](const toml::node& n) { set_name(n, key, target); };
+            return [this, &target, key](const toml::node& n) { take(target, set_name(n, key)); };
         };
         read_.table(
             table, "decide",
@@ -224,18 +233,96 @@ class Parser {
             read_.mistake(table, "decide", sane.error().message);
     }
 
-    void set_name(const toml::node& node, const char* key, std::string& target) {
+    std::optional<std::string> set_name(const toml::node& node, const char* key) {
         // IPSET_MAXNAMELEN with its NUL.
         constexpr std::size_t longest_set = 31;
-        const auto name = read_.string(node, key);
-        if (!name) return;
-        if (name->size() > longest_set || !is_set_word(*name))
-            read_.mistake(
-                node, key,
-                fmt::format("no ipset can have this name; 1 to {} characters without space are allowed",
-                            longest_set));
-        else
-            target = *name;
+        auto name = read_.string(node, key);
+        if (!name || (name->size() <= longest_set && is_set_word(*name))) return name;
+        read_.mistake(node, key,
+                      fmt::format("no ipset can have this name; 1 to {} characters without space are allowed",
+                                  longest_set));
+        return std::nullopt;
+    }
+
+    void classify(const toml::table& table) {
+        ClassifyConfig& c = config_.classify;
+        c.enabled = true;
+        read_.table(
+            table, "classify",
+            {{"sets", [&](const toml::node& n) { classify_sets(n); }},
+             {"marker",
+              [&](const toml::node& n) {
+                  static const ConfigReader::Words words{"auto", "module", "mangle", "none"};
+                  if (const auto i = read_.choice(n, "classify.marker", words))
+                      c.marker = static_cast<Marker>(*i);
+              }},
+             {"rule",
+              [&](const toml::node& n) {
+                  static const ConfigReader::Words words{"restore", "report", "none"};
+                  if (const auto i = read_.choice(n, "classify.rule", words))
+                      c.rule = static_cast<RuleKeeping>(*i);
+              }},
+             {"remark", [&](const toml::node& n) { take(c.remark, read_.boolean(n, "classify.remark")); }},
+             {"poll",
+              [&](const toml::node& n) { take(c.poll, read_.duration(n, "classify.poll", 10ms, 1h)); }},
+             {"reconcile", [&](const toml::node& n) {
+                  take(c.reconcile, read_.duration(n, "classify.reconcile", 100ms, 24h));
+              }}});
+    }
+
+    void classify_sets(const toml::node& node) {
+        auto& sets = config_.classify.sets;
+        sets.clear();
+        read_.each(
+            node, "classify.sets",
+            [&](const toml::node& element) {
+                auto name = set_name(element, "classify.sets");
+                if (!name) return;
+                if (std::find(sets.begin(), sets.end(), *name) != sets.end())
+                    read_.mistake(element, "classify.sets", fmt::format("'{}' is listed twice", *name));
+                else if (sets.size() == SW_NL_SETS_MAX)
+                    read_.mistake(
+                        element, "classify.sets",
+                        fmt::format("at most {} sets are allowed; a list:set can hold more", SW_NL_SETS_MAX));
+                else
+                    sets.push_back(std::move(*name));
+            },
+            true);
+    }
+
+    void fates(const toml::node& node) {
+        const auto* list = node.as_array();
+        if (!list || !list->is_array_of_tables())
+            return read_.mistake(node, "fate", "fates are sections with two brackets; write [[fate]]");
+        for (const toml::node& element : *list) fate(*element.as_table());
+    }
+
+    void fate(const toml::table& table) {
+        Fate fate;
+        read_.table(table, "fate",
+                    {{"name", [&](const toml::node& n) { take(fate.name, read_.string(n, "fate.name")); }},
+                     {"mark",
+                      [&](const toml::node& n) {
+                          take(fate.mark, read_.integer(n, "fate.mark", SW_MARK_FIRST, 255));
+                      }},
+                     {"verdict", [&](const toml::node& n) {
+                          static const ConfigReader::Words words{"accept", "drop", "continue"};
+                          if (const auto i = read_.choice(n, "fate.verdict", words))
+                              fate.verdict = static_cast<FateVerdict>(*i);
+                      }}});
+        for (const char* key : {"name", "mark", "verdict"})
+            if (!table.contains(key))
+                return read_.mistake(table, fmt::format("fate.{}", key),
+                                     "is missing; a fate has a name, a mark (0x10 to 0xff) and a verdict");
+        Fates& fates = config_.classify.fates;
+        if (!read_.ok() || fates.add(fate)) return;
+        const Fate* same = fates.find(fate.name) ? fates.find(fate.name) : fates.find(fate.mark);
+        read_.mistake(
+            table, "fate",
+            same ? fmt::format("'{}' (mark {:#x}) has this name or mark already; both are to be unique",
+                               same->name, same->mark)
+                 : fmt::format("no fit name; 1 to {} letters, digits, '-', '_' and '.' are allowed",
+                               SW_NAME_LENGTH - 1));
     }
 
     void sources(const toml::table& table) {

@@ -13,6 +13,7 @@
 #include "lib/abi/policy.h"
 #include "lib/abi/ring.h"
 #include "lib/address.h"
+#include "lib/classify/fates.h"
 #include "lib/decide/config.h"
 #include "lib/escalation/open.h"
 #include "lib/result.h"
@@ -20,7 +21,8 @@
 namespace synward {
 
 inline constexpr std::string_view default_control_path = "/run/synward/control.sock";
-inline constexpr std::uint32_t default_flows = 65536;  // SW_FLOWS
+inline constexpr std::uint32_t default_flows = 65536;      // SW_FLOWS
+inline constexpr std::uint32_t default_sources = 131'072;  // SW_SOURCES
 
 // What [defaults] and every [[service]] may say.
 struct Settings {
@@ -60,6 +62,7 @@ struct DaemonConfig {
     std::chrono::milliseconds key_rotation{3'600'000};
     std::chrono::milliseconds learn_interval{60'000};  // between two walks over the sockets
     bool generic = false;                              // attach in generic mode without trying the driver's
+    bool listening = false;       // services = "listening": whatever listens is protected, by [defaults]
     std::optional<bool> gateway;  // connections are forwarded; by default where a service says synproxy
 };
 
@@ -67,6 +70,9 @@ struct LimitsConfig {
     std::uint32_t reply_rate = 0;         // SYN-ACKs a second of the interface; 0: no limit
     std::uint32_t prefix_rate = 20'000;   // SYN-ACKs a second to one source prefix (/24, /48); 0: no limit
     std::uint32_t flows = default_flows;  // entries of the flow table, rounded up to a power of two
+    // Single addresses, and prefixes, that the driver hook can deny or allow on one
+    // interface; of each kind and family so many. Taken when the programs are attached.
+    std::uint32_t sources = default_sources;
 };
 
 // How doubtful packets reach the daemon. It asks for them only where a service
@@ -88,6 +94,32 @@ struct SourcesConfig {
     std::vector<Prefix> allow;
 };
 
+// Who writes the class byte of new connections into the conntrack mark.
+enum class Marker : std::uint8_t {
+    automatic,  // module where it is loaded, else mangle
+    module,     // the kernel module's hook
+    mangle,     // rules of iptables in the table mangle
+    none,
+};
+// What happens when somebody takes the one rule away.
+enum class RuleKeeping : std::uint8_t { restore, report, none };  // none: there is no rule
+
+// ipsets whose entries carry fates. The sets act at the driver hook in any case; the
+// conntrack mark and the one rule are wanted where the config has a section [classify].
+struct ClassifyConfig {
+    bool enabled = false;  // there is a section [classify]
+    // The first set that has an entry decides. A set that does not exist (yet) is waited for.
+    std::vector<std::string> sets{"synward4", "synward6", "synward-deny4", "synward-deny6"};
+    Marker marker = Marker::automatic;
+    RuleKeeping rule = RuleKeeping::restore;
+    bool remark = true;                           // a changed set changes the marks of connections that exist
+    std::chrono::milliseconds poll{50};           // where the kernel does not report changes of sets
+    std::chrono::milliseconds reconcile{10'000};  // everything is read anew so often
+    Fates fates;
+
+    bool operator==(const ClassifyConfig&) const = default;
+};
+
 struct Config {
     DaemonConfig daemon;
     Settings defaults;
@@ -95,6 +127,7 @@ struct Config {
     EscalationConfig escalation;
     DecideConfig decide;
     SourcesConfig sources;
+    ClassifyConfig classify;
     std::vector<ServiceConfig> services;
 
     // Whether anything goes up to the daemon.

@@ -60,10 +60,10 @@ Prefix prefix_of(const SourceMap& map, const Key& key) {
     return prefix;
 }
 
-using Fates = std::map<Prefix, sw_fate>;
+using FateMap = std::map<Prefix, sw_fate>;
 
-Fates index(const std::vector<SourceEntry>& entries) {
-    Fates fates;
+FateMap index(const std::vector<SourceEntry>& entries) {
+    FateMap fates;
     for (const SourceEntry& entry : entries) fates[entry.prefix] = entry.fate;
     return fates;
 }
@@ -115,7 +115,7 @@ Result<void> SourceMaps::stage(const std::vector<SourceEntry>& old, const std::v
     both.insert(both.end(), wanted.begin(), wanted.end());
     write_gate(build_gate(both, hash_key));
 
-    const Fates before = index(old);
+    const FateMap before = index(old);
     for (const SourceEntry& entry : wanted) {
         const auto known = before.find(entry.prefix);
         if (known != before.end() && known->second == entry.fate) continue;
@@ -140,7 +140,7 @@ Result<void> SourceMaps::stage(const std::vector<SourceEntry>& old, const std::v
 
 Result<void> SourceMaps::finish(const std::vector<SourceEntry>& old, const std::vector<SourceEntry>& wanted,
                                 const __u64 (&hash_key)[8]) {
-    const Fates after = index(wanted);
+    const FateMap after = index(wanted);
     SourceTable exact = table(hash_key);
     for (const SourceEntry& entry : old) {
         if (after.contains(entry.prefix)) continue;

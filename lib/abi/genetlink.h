@@ -7,6 +7,14 @@
  *   SW_NL_SET          POLICY { what shall change }        CAP_NET_ADMIN
  *   SW_NL_GET_RINGS    dump -> RING { one ring } each      anybody
  *   SW_NL_GET_COUNTERS -> COUNTERS { by enum sw_reason }   anybody
+ *   SW_NL_BIND         SETS { SET { NAME, DIM, FLAGS } }   CAP_NET_ADMIN
+ *   SW_NL_GET_BOUND    -> SETS { SET { + INDEX } }         anybody
+ *
+ * SW_NL_BIND replaces the whole list of ipsets in which new connections are
+ * looked up, in their order, or changes nothing; an empty or absent list ends it.
+ * A bound set is referenced, as by a rule of iptables: ipset refuses to destroy or
+ * rename it, and swap follows the name. ENOENT: there is no set of that name;
+ * EINVAL: it has no skbinfo extension (both say which).
  *
  * Multicast group "events": SW_NL_EVENT with EVENT and RING. Unknown attributes
  * and values out of range are refused (EINVAL, with extended acknowledgement),
@@ -26,6 +34,8 @@ enum sw_nl_command {
 	SW_NL_GET_RINGS,
 	SW_NL_GET_COUNTERS,
 	SW_NL_EVENT,
+	SW_NL_BIND,
+	SW_NL_GET_BOUND,
 	SW_NL_COMMANDS
 };
 
@@ -38,6 +48,8 @@ enum sw_nl_attribute {
 	SW_NL_A_COUNTERS, /* nest: attribute type = enum sw_reason + 1, u64; only those that are not 0 */
 	SW_NL_A_EVENT,	  /* u8: enum sw_nl_event */
 	SW_NL_A_PAD,
+	SW_NL_A_SETS,	  /* nest: SW_NL_A_SET each */
+	SW_NL_A_SET,	  /* nest of sw_nl_set */
 	SW_NL_ATTRIBUTES
 };
 
@@ -65,6 +77,17 @@ enum sw_nl_ring {
 	SW_NL_RING_PID,	      /* u32: of the opener, in the reader's pid namespace; 0: unknown there */
 	SW_NL_RING_PAD,
 	SW_NL_RING_ATTRIBUTES
+};
+
+#define SW_NL_SETS_MAX 64
+
+enum sw_nl_set {
+	SW_NL_SET_UNSPEC,
+	SW_NL_SET_NAME,	 /* string, at most 31 bytes */
+	SW_NL_SET_DIM,	 /* u8: dimension of the look-up, 1 to 3 (IPSET_DIM_*) */
+	SW_NL_SET_FLAGS, /* u8: bit n - 1 set: dimension n is of the source (src), else of the destination */
+	SW_NL_SET_INDEX, /* u16: ip_set's own number; only in answers */
+	SW_NL_SET_ATTRIBUTES
 };
 
 enum sw_nl_event {

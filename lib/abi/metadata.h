@@ -34,6 +34,9 @@ SW_ASSERT_SIZE(struct sw_metadata, 8);
  */
 #define SW_MARK_CLASS_MASK 0x000000ffu
 #define SW_MARK_VALIDATED 0x00000001u /* the handshake was proven */
+#define SW_MARK_ALLOW 0x0000000au     /* fates of set entries: allow, deny ... */
+#define SW_MARK_DENY 0x0000000du
+#define SW_MARK_FIRST 0x00000010u     /* ... and what an administrator defines, up to 0xff */
 #define SW_MARK_ESCALATE_MASK 0x0000ff00u
 #define SW_MARK_ESCALATE 0x00008000u /* set: escalate; bits 8-14: enum sw_reason */
 #define SW_MARK_REASON_SHIFT 8
