@@ -36,7 +36,7 @@ install(FILES ${PROJECT_SOURCE_DIR}/packaging/completions/synward
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/completions/synward
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME synwardd)
 
-# The module's sources, for DKMS: `dkms install synward/VERSION`.
+# The module's sources, for DKMS: `dkms add PREFIX/src/synward-VERSION`, `dkms install synward/VERSION`.
 set(dkms ${CMAKE_INSTALL_PREFIX}/src/synward-${PROJECT_VERSION})
 install(FILES ${PROJECT_SOURCE_DIR}/Kbuild ${PROJECT_SOURCE_DIR}/packaging/dkms/dkms.conf DESTINATION ${dkms})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/kmod DESTINATION ${dkms} FILES_MATCHING PATTERN "*.[ch]")
