@@ -164,7 +164,14 @@ class Lab:
             link set s0 up
             addr add {SERVER4}/24 dev s0
             addr add {SERVER6}/64 dev s0 nodad
-            neigh replace {CLIENT4} lladdr {CLIENT_MAC} dev s0
+            """
+        )
+        self.neighbours()
+
+    def neighbours(self):
+        """Of the server; a device that gets a master loses them."""
+        self.server.batch(
+            f"""neigh replace {CLIENT4} lladdr {CLIENT_MAC} dev s0
             neigh replace {CLIENT6} lladdr {CLIENT_MAC} dev s0
             """
         )
