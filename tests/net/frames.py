@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Ethernet frames with TCP in them: to make, to send and to read them."""
+import random
 import socket
 import struct
 
@@ -66,6 +67,25 @@ def tcp_frame(macs, source, target, ports, flags, sequence, acknowledged=0, tcp_
     for index, tag in enumerate(tags):
         ethernet += struct.pack("!HH", 0x88A8 if index + 1 < len(tags) else 0x8100, tag)
     return ethernet + struct.pack("!H", 0x0800 if len(source) == 4 else 0x86DD) + header + tcp
+
+
+def fragments(frame, size=24):
+    """The frame of tcp_frame() without tags as IP fragments of `size` bytes (of 8 each) and the rest."""
+    ethernet, packet = frame[:14], frame[14:]
+    six = packet[0] >> 4 == 6
+    header = 40 if six else 20
+    data = packet[header:]
+    identification = random.getrandbits(16)
+    for offset in range(0, len(data), size):
+        piece, more = data[offset : offset + size], offset + size < len(data)
+        if six:
+            head = packet[:4] + struct.pack("!HB", 8 + len(piece), 44) + packet[7:40]
+            head += struct.pack("!BBHI", 6, 0, offset | more, identification)
+        else:
+            head = packet[:2] + struct.pack("!HHH", 20 + len(piece), identification, offset // 8 | more << 13)
+            head += packet[8:10] + b"\0\0" + packet[12:20]
+            head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+        yield ethernet + head + piece
 
 
 class Segment:

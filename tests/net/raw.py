@@ -27,6 +27,15 @@ class Connection:
         self.tags = [int(tag) for tag in options.vlan.split(",")] if options.vlan else []
         self.sequence = random.getrandbits(32)
         self.acknowledged = 0
+        self.fragment = options.fragment
+
+    def send(self, frame):
+        """In fragments where they are wanted: of the SYN, or of segments with data."""
+        if self.fragment and frames.Segment(frame).flags & (SYN if self.fragment == "syn" else PSH):
+            for piece in frames.fragments(frame):
+                self.wire.send(piece)
+        else:
+            self.wire.send(frame)
 
     def frame(self, flags, options=b"", payload=b""):
         return frames.tcp_frame(self.macs, self.source, self.target, self.ports, flags, self.sequence, self.acknowledged, options, payload, self.tags)
@@ -34,7 +43,7 @@ class Connection:
     def exchange(self, frame, wanted):
         """Sends, retransmitting like a client, and returns the first answer that is wanted."""
         for _ in range(4):
-            self.wire.send(frame)
+            self.send(frame)
             deadline = time.monotonic() + SLOW
             while (left := deadline - time.monotonic()) > 0:
                 segment = self.wire.receive(left)
@@ -84,6 +93,7 @@ def main():
     parser.add_argument("--syn-data", action="store_true", help="the SYN carries the request")
     parser.add_argument("--fastopen", action="store_true", help="the SYN has a TCP Fast Open option")
     parser.add_argument("--syn-only", action="store_true", help="be content with the SYN-ACK")
+    parser.add_argument("--fragment", choices=("syn", "data"), help="what comes in IP fragments")
     options = parser.parse_args()
     connection = Connection(options)
     request = b"id\n"
