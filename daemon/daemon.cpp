@@ -77,10 +77,34 @@ Result<void> Daemon::start(EventLoop& loop) {
     escalation_ = std::make_unique<Escalation>(loop, guards_, [this](const nlohmann::json& event) {
         if (control_ && control_->has_subscribers()) control_->publish(event);
     });
+    auto classifier = Classifier::create(
+        loop, guards_,
+        {.queue_rule_missing = [this] { return escalation_ && escalation_->queue_rule_missing(); },
+         .restore_queue_rule = [this] { escalation_->restore_queue_rule(); },
+         .flows_followed = [this] { return escalation_ && escalation_->flows_followed(); }});
+    if (!classifier) return tl::unexpected(classifier.error());
+    classifier_ = std::move(*classifier);
+    escalation_->on_ended([this](std::span<const FlowTuple> ended) { classifier_->forget_flows(ended); });
+    auto mirror = Mirror::start(loop, config_.daemon.object);
+    if (!mirror) return tl::unexpected(mirror.error());
+    mirror_ = std::move(*mirror);
+    mirror_->on_change([this](std::shared_ptr<const SetIndex> index, const std::vector<Prefix>& changed) {
+        classifier_->sets_changed(std::move(index), changed);
+    });
+    auto listeners = Listeners::create(loop, [this] {
+        for (const auto& guard : guards_) guard->listeners_changed(config_);
+        // The deciders know services by name.
+        if (escalation_) escalation_->load_services();
+    });
+    if (!listeners) return tl::unexpected(listeners.error());
+    listeners_ = std::move(*listeners);
+    listeners_->configure(config_);
     look_around();
     for (const std::string& name : config_.daemon.interfaces) add_guard(name);
     if (auto done = protect_all(); !done) return done;
+    mirror_->configure(config_, guards_);
     escalate();
+    classifier_->configure(config_);
     set_timers();
     return {};
 }
@@ -112,6 +136,7 @@ Result<void> Daemon::protect_all() {
 void Daemon::add_guard(const std::string& name) {
     guards_.push_back(std::make_unique<Guard>(
         name, *loop_, [this](const Guard& guard, const Event& event) { report(guard, event); }));
+    guards_.back()->follow(*listeners_);
 }
 
 void Daemon::look_around() {
@@ -162,6 +187,7 @@ Result<void> Daemon::load_new() {
         if (*policy) policies.emplace_back(guard.get(), std::move(**policy));
     }
     const Config old = std::exchange(config_, std::move(*config));
+    listeners_->configure(config_);
     set_log_level(options_.log_level.empty() ? config_.daemon.log_level : options_.log_level);
     if (old.daemon.control != config_.daemon.control && options_.control.empty())
         spdlog::warn("daemon.control takes effect at the next start");
@@ -187,7 +213,9 @@ Result<void> Daemon::load_new() {
             add_guard(name);
     for (const auto& guard : guards_)
         if (guard->state() != Guard::State::protecting) note(*guard, guard->protect(config_));
+    mirror_->configure(config_, guards_);
     escalate();
+    classifier_->configure(config_);
     set_timers();
     if (!first.message.empty()) return tl::unexpected(first);
     return {};
@@ -202,6 +230,8 @@ void Daemon::link_changed(const std::string& name) {
     }
     // An interface that appears is the first whose services the deciders can know.
     if (escalation_) escalation_->load_services();
+    if (classifier_) classifier_->guards_changed();
+    if (mirror_) mirror_->follow(guards_);
 }
 
 void Daemon::signal(int number) {

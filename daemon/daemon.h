@@ -8,11 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "daemon/classifier.h"
 #include "daemon/control_server.h"
 #include "daemon/escalation.h"
 #include "daemon/event_loop.h"
 #include "daemon/guard.h"
 #include "daemon/link_monitor.h"
+#include "daemon/listeners.h"
+#include "daemon/mirror.h"
 #include "daemon/signals.h"
 #include "daemon/timer.h"
 #include "lib/config.h"
@@ -41,6 +44,8 @@ class Daemon {
 
     [[nodiscard]] const std::vector<std::unique_ptr<Guard>>& guards() const { return guards_; }
     [[nodiscard]] const Escalation& escalation() const { return *escalation_; }
+    [[nodiscard]] const Classifier& classifier() const { return *classifier_; }
+    [[nodiscard]] Mirror& mirror() const { return *mirror_; }
     [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
     [[nodiscard]] const std::string& config_path() const { return options_.config_path; }
     [[nodiscard]] const std::string& version() const { return options_.version; }
@@ -75,8 +80,14 @@ class Daemon {
     std::optional<Timer> rotation_;
     std::optional<Timer> learning_;
     std::unique_ptr<ControlServer> control_;
+    // Before the guards, who ask it.
+    std::unique_ptr<Listeners> listeners_;
     std::vector<std::unique_ptr<Guard>> guards_;
+    // Before the escalation, whose thread tells it what ended.
+    std::unique_ptr<Classifier> classifier_;
     std::unique_ptr<Escalation> escalation_;
+    // Tells the classifier what changed.
+    std::unique_ptr<Mirror> mirror_;
 };
 
 }  // namespace synward

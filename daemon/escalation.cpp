@@ -38,6 +38,10 @@ TransportOptions transport_options(const EscalationConfig& config) {
     return options;
 }
 
+QueueRange queue_range(const EscalationConfig& config) {
+    return {config.queue, static_cast<std::uint16_t>(config.queue + config.queues - 1)};
+}
+
 // So that a filter never gets too old to say "unknown".
 std::chrono::milliseconds refresh_interval(const DecideConfig& config) {
     return config.known_flows_age / 3;
@@ -107,7 +111,7 @@ Result<void> Escalation::start(const Config& config) {
     watch_ = *watch;
 
     if (auto opened = open_workers(config); !opened) return opened;
-    auto flows = FlowSync::start(shared_->flows, refresh_interval(decide_));
+    auto flows = FlowSync::start(shared_->flows, refresh_interval(decide_), ended_);
     if (flows)
         flows_ = std::move(*flows);
     else
@@ -133,11 +137,21 @@ Result<void> Escalation::open_workers(const Config& config) {
     }
     if (choice != TransportChoice::nfqueue) return {};
     // The readers first, so that no packet finds a queue without one.
-    const auto last = static_cast<std::uint16_t>(escalation_.queue + escalation_.queues - 1);
-    const auto rule = install_queue_rule({escalation_.queue, last});
+    const auto rule = install_queue_rule(queue_range(escalation_));
     if (!rule) return tl::unexpected(rule.error());
     rule_ = true;
     return {};
+}
+
+bool Escalation::queue_rule_missing() const {
+    if (!rule_) return false;
+    const auto found = find_queue_rule();
+    return found && (!*found || (*found)->queues != queue_range(escalation_));
+}
+
+void Escalation::restore_queue_rule() {
+    if (const auto rule = install_queue_rule(queue_range(escalation_)); !rule)
+        log_error(rule.error().message);
 }
 
 // Interfaces may number the same services differently; the deciders know one numbering.
@@ -238,8 +252,10 @@ void Escalation::write_tickets() {
 void Escalation::add_to_set(const Action& action) {
     const std::string& name = decide_.deny_set[action.family];
     const Prefix prefix{to_address(action.source, action.family), action.length};
-    const std::string add = fmt::format("add {} {} timeout {} -exist", name, prefix.to_string(),
-                                        std::max(1u, action.lifetime_ms / 1000));
+    const std::string plain = fmt::format("add {} {} timeout {} -exist", name, prefix.to_string(),
+                                          std::max(1u, action.lifetime_ms / 1000));
+    // With the mark it acts at the driver hook and in the firewall's one rule too.
+    const std::string add = fmt::format("{} skbmark {:#x}/{:#x}", plain, SW_MARK_DENY, SW_MARK_CLASS_MASK);
     auto attempt = [&]() -> Result<std::string> {
         if (!ipset_) {
             auto session = Ipset::create();
@@ -247,6 +263,8 @@ void Escalation::add_to_set(const Action& action) {
             ipset_.emplace(std::move(*session));
         }
         auto added = ipset_->run(add);
+        // A set made without room for marks still serves rules of the administrator.
+        if (!added && added.error().message.find("kbinfo") != std::string::npos) return ipset_->run(plain);
         if (added || added.error().code != ErrorCode::missing) return added;
         auto created =
             ipset_->run(fmt::format("create {} hash:net family {} timeout 0 counters comment skbinfo", name,

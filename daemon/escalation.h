@@ -38,6 +38,13 @@ class Escalation {
     // table changed its size. On an error nothing is asked: doubtful packets go on
     // to the kernel, within their budget.
     Result<void> configure(const Config& config);
+    // Called, from then on, on another thread with TCP connections that conntrack forgot,
+    // while flows_followed(). Before the first configure().
+    void on_ended(FlowSync::Ended ended) { ended_ = std::move(ended); }
+    [[nodiscard]] bool flows_followed() const { return flows_ != nullptr; }
+    // The rule that brings packets to nfnetlink_queue: whether somebody took it away; makes it again.
+    [[nodiscard]] bool queue_rule_missing() const;
+    void restore_queue_rule();
     // The policy of an interface changed.
     void load_services();
     // A handshake or the shape of a SYN, as an interface reported it.
@@ -67,6 +74,7 @@ class Escalation {
     std::unique_ptr<DecideShared> shared_;
     std::unique_ptr<Chain> observer_;  // for what needs no verdict
     std::unique_ptr<FlowSync> flows_;
+    FlowSync::Ended ended_;
     Descriptor notify_;
     EventLoop::Watch watch_ = 0;
     bool rule_ = false;  // the nfqueue rule is there

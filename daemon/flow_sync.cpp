@@ -24,12 +24,24 @@ constexpr std::chrono::seconds least_pause{1};  // between two readings of every
 
 }  // namespace
 
-Result<std::unique_ptr<FlowSync>> FlowSync::start(KnownFlows& flows, std::chrono::milliseconds interval) {
-    auto source = KnownFlowsSource::create({});
+Result<std::unique_ptr<FlowSync>> FlowSync::start(KnownFlows& flows, std::chrono::milliseconds interval,
+                                                  Ended ended) {
+    return start(&flows, interval, std::move(ended));
+}
+
+Result<std::unique_ptr<FlowSync>> FlowSync::start(Ended ended) {
+    return start(nullptr, std::chrono::hours(1), std::move(ended));
+}
+
+Result<std::unique_ptr<FlowSync>> FlowSync::start(KnownFlows* flows, std::chrono::milliseconds interval,
+                                                  Ended ended) {
+    auto source = KnownFlowsSource::create(
+        {.sockets = flows != nullptr, .conntrack = flows != nullptr, .ended = ended != nullptr});
     if (!source) return tl::unexpected(source.error());
     Descriptor stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!stop) return fail_errno(errno, "cannot make an eventfd");
-    std::unique_ptr<FlowSync> sync(new FlowSync(flows, std::move(*source), interval, std::move(stop)));
+    std::unique_ptr<FlowSync> sync(
+        new FlowSync(flows, std::move(*source), interval, std::move(ended), std::move(stop)));
     try {
         sync->thread_ = std::thread([s = sync.get()] { s->run(); });
     } catch (const std::system_error& error) {
@@ -46,7 +58,8 @@ FlowSync::~FlowSync() {
 }
 
 void FlowSync::refresh() {
-    const auto counts = source_.refresh(flows_, monotonic_now());
+    if (!flows_) return;
+    const auto counts = source_.refresh(*flows_, monotonic_now());
     if (counts) {
         complained_ = false;
         spdlog::debug("read {} sockets and {} conntrack entries", counts->sockets, counts->conntrack);
@@ -54,6 +67,13 @@ void FlowSync::refresh() {
         spdlog::warn("strays are judged without knowing the kernel's connections: {}",
                      counts.error().message);
     }
+}
+
+Result<KnownFlowsSource::Reported> FlowSync::consume() {
+    auto reported = flows_ ? source_.consume(*flows_, ended_ ? &gone_ : nullptr) : source_.consume(gone_);
+    if (!gone_.empty()) ended_(gone_);
+    gone_.clear();
+    return reported;
 }
 
 void FlowSync::run() {
@@ -70,7 +90,7 @@ void FlowSync::run() {
             return spdlog::error("the kernel's connections are not followed any more: poll failed");
         if (waiting[0].revents) return;
         if (waiting[1].revents) {
-            const auto reported = source_.consume(flows_);
+            const auto reported = consume();
             // More reports than we can read shall not make us read everything over and over.
             if (!reported || reported->lost) next = std::min(next, last + least_pause);
         }

@@ -5,8 +5,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <span>
 #include <thread>
+#include <vector>
 
 #include "lib/decide/known_flows_source.h"
 #include "lib/descriptor.h"
@@ -16,23 +19,39 @@ namespace synward {
 
 class FlowSync {
   public:
+    // Called on the thread with both directions of connections that conntrack forgot.
+    using Ended = std::function<void(std::span<const FlowTuple>)>;
+
     // Reads everything every `interval`, and what conntrack reports in between.
     // `flows` outlives this, and nobody else writes it. Messages go to the log.
     [[nodiscard]] static Result<std::unique_ptr<FlowSync>> start(KnownFlows& flows,
-                                                                 std::chrono::milliseconds interval);
+                                                                 std::chrono::milliseconds interval,
+                                                                 Ended ended = {});
+    // Only tells what ended.
+    [[nodiscard]] static Result<std::unique_ptr<FlowSync>> start(Ended ended);
     FlowSync(const FlowSync&) = delete;
     FlowSync& operator=(const FlowSync&) = delete;
     ~FlowSync();
 
   private:
-    FlowSync(KnownFlows& flows, KnownFlowsSource source, std::chrono::milliseconds interval, Descriptor stop)
-        : flows_(flows), source_(std::move(source)), interval_(interval), stop_(std::move(stop)) {}
+    FlowSync(KnownFlows* flows, KnownFlowsSource source, std::chrono::milliseconds interval, Ended ended,
+             Descriptor stop)
+        : flows_(flows),
+          source_(std::move(source)),
+          interval_(interval),
+          ended_(std::move(ended)),
+          stop_(std::move(stop)) {}
+    static Result<std::unique_ptr<FlowSync>> start(KnownFlows* flows, std::chrono::milliseconds interval,
+                                                   Ended ended);
     void run();
     void refresh();
+    Result<KnownFlowsSource::Reported> consume();
 
-    KnownFlows& flows_;
+    KnownFlows* flows_;  // null: only what ended is wanted
     KnownFlowsSource source_;
     std::chrono::milliseconds interval_;
+    Ended ended_;
+    std::vector<FlowTuple> gone_;
     Descriptor stop_;
     bool complained_ = false;
     std::thread thread_;

@@ -68,14 +68,22 @@ Result<void> Guard::protect(const Config& config) {
 Result<void> Guard::attach(const Config& config, const Interface& interface) {
     drop(State::failed, {});
     object_ = config.daemon.object;
-    auto instance = Instance::open(
-        interface, {.object = object_, .flows = config.limits.flows, .generic = config.daemon.generic});
+    auto instance = Instance::open(interface, {.object = object_,
+                                               .flows = config.limits.flows,
+                                               .sources = config.limits.sources,
+                                               .generic = config.daemon.generic});
     if (!instance) return tl::unexpected(instance.error());
     instance_.emplace(std::move(*instance));
 
     const Attachment& attachment = instance_->attachment();
     spdlog::info("{}: {} program {} in {} mode", name_, attachment.adopted ? "adopted" : "attached",
                  attachment.program_id, attach_mode_name(attachment.mode));
+    if (instance_->source_capacity() < config.limits.sources)
+        spdlog::warn(
+            "{}: the program was loaded with room for {} sources, limits.sources is {}; to have that, load "
+            "it "
+            "anew (synward unload, then start)",
+            name_, instance_->source_capacity(), config.limits.sources);
     if (!attachment.generic_why.empty())
         spdlog::warn("{}: generic mode is several times slower; the driver's own did not work: {}", name_,
                      attachment.generic_why);
@@ -86,11 +94,31 @@ Result<void> Guard::attach(const Config& config, const Interface& interface) {
     return read_events();
 }
 
+Config Guard::effective(const Config& config) const {
+    return listeners_ ? listeners_->effective(config, name_) : config;
+}
+
+void Guard::listeners_changed(const Config& config) {
+    if (!instance_) return;
+    const auto live = instance_->read_policy();
+    if (!live) return log_error(name_ + ": " + live.error().message);
+    auto changed =
+        follow_listeners(*live, effective(config), config, read_host(name_), instance_->interface());
+    if (!changed) return log_error(name_ + ": " + changed.error().message);
+    if (!*changed) return;
+    if (auto done = instance_->apply(**changed); !done) return log_error(name_ + ": " + done.error().message);
+    policy_ = std::move(**changed);
+    std::string text;
+    for (const ServiceView& view : view_services(policy_)) text += (text.empty() ? "" : ", ") + view.name;
+    spdlog::info("{}: something else listens now; protects {}", name_, text.empty() ? "nothing" : text);
+    learn(false);
+}
+
 Result<std::optional<CompiledPolicy>> Guard::compile(const Config& config) const {
     if (!instance_) return std::optional<CompiledPolicy>();
     const auto live = instance_->read_policy();
     if (!live) return tl::unexpected(live.error());
-    auto policy = compile_policy(config, read_host(name_), instance_->interface(), &*live);
+    auto policy = compile_policy(effective(config), read_host(name_), instance_->interface(), &*live);
     if (!policy) return tl::unexpected(policy.error());
     return std::optional(std::move(*policy));
 }
@@ -219,7 +247,7 @@ Result<void> Guard::adjust(const Config& config, const Interface& interface) {
     if (auto done = read_events(); !done) return done;
     const auto live = instance_->read_policy();
     if (!live) return tl::unexpected(live.error());
-    const auto compiled = compile_policy(config, read_host(name_), interface, &*live);
+    const auto compiled = compile_policy(effective(config), read_host(name_), interface, &*live);
     if (!compiled) return tl::unexpected(compiled.error());
     policy_ = readjust(*live, *compiled, interface.mtu);
     spdlog::info("{}: MTU {} and hardware address are followed", name_, interface.mtu);

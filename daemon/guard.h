@@ -8,6 +8,7 @@
 #include <string>
 
 #include "daemon/event_loop.h"
+#include "daemon/listeners.h"
 #include "lib/config.h"
 #include "lib/events.h"
 #include "lib/instance.h"
@@ -37,8 +38,13 @@ class Guard {
 
     // What protect() would enforce; nothing where it is not protecting. Changes nothing.
     [[nodiscard]] Result<std::optional<CompiledPolicy>> compile(const Config& config) const;
-    // Enforces what compile() made.
+    // Enforces what compile() made, but for the sources: those are the Mirror's.
     Result<void> enforce(const CompiledPolicy& policy);
+
+    // Services of what listens come into every policy from now on; outlives the guard.
+    void follow(Listeners& listeners) { listeners_ = &listeners; }
+    // Something else listens now: changes the services made of listeners, and no other.
+    void listeners_changed(const Config& config);
 
     // The link changed: appeared, went, came again, has another MTU or address.
     void link_changed(const Config& config);
@@ -63,6 +69,7 @@ class Guard {
     [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
 
   private:
+    [[nodiscard]] Config effective(const Config& config) const;
     Result<void> attach(const Config& config, const Interface& interface);
     Result<void> adjust(const Config& config, const Interface& interface);
     Result<void> read_events();
@@ -78,6 +85,7 @@ class Guard {
     std::optional<Instance> instance_;
     std::optional<EventReader> events_;
     EventLoop::Watch watch_ = 0;
+    Listeners* listeners_ = nullptr;
     CompiledPolicy policy_;
     std::vector<std::string> notes_;
     std::string object_;

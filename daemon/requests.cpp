@@ -63,6 +63,8 @@ Result<json> status(Daemon& daemon, const json& request) {
     }
     return json{{"daemon", daemon_json(daemon)},
                 {"escalation", daemon.escalation().status()},
+                {"classification", daemon.classifier().status()},
+                {"mirror", daemon.mirror().status()},
                 {"interfaces", std::move(interfaces)},
                 {"findings", findings_json(daemon.findings())}};
 }

@@ -11,6 +11,16 @@
 #error "synward publishes 64-bit sequence numbers in one store: it needs a 64-bit kernel"
 #endif
 
+/* What the marker needs; a kernel without it has the ring alone. Kbuild says the same. */
+#if IS_ENABLED(CONFIG_IP_SET) && IS_ENABLED(CONFIG_NF_CONNTRACK) && \
+	IS_ENABLED(CONFIG_NF_CONNTRACK_MARK)
+#define SYNWARD_MARKS
+#endif
+
+#ifndef __counted_by
+#define __counted_by(member)
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
 {

@@ -4,7 +4,9 @@
 #include <net/sock.h>
 
 #include "genl.h"
+#include "genl_sets.h"
 #include "lib/abi/genetlink.h"
+#include "marker.h"
 #include "net.h"
 #include "ring.h"
 
@@ -216,6 +218,21 @@ static const struct genl_ops ops[] = {
 		.policy = no_attributes,
 		.maxattr = ARRAY_SIZE(no_attributes) - 1,
 	},
+#ifdef SYNWARD_MARKS
+	{
+		.cmd = SW_NL_BIND,
+		.doit = sw_genl_bind,
+		.flags = GENL_UNS_ADMIN_PERM,
+		.policy = sw_genl_bind_policy,
+		.maxattr = ARRAY_SIZE(sw_genl_bind_policy) - 1,
+	},
+	{
+		.cmd = SW_NL_GET_BOUND,
+		.doit = sw_genl_get_bound,
+		.policy = no_attributes,
+		.maxattr = ARRAY_SIZE(no_attributes) - 1,
+	},
+#endif
 };
 
 static const struct genl_multicast_group groups[] = {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * synward's kernel module: the verdict ring (lib/abi/ring.h says what it is).
+ * synward's kernel module: the verdict ring (lib/abi/ring.h says what it is), and the
+ * marker, which looks new connections up in ipsets (lib/abi/genetlink.h).
  *
  * Everything is started before what needs it, and user space gets in last: the
  * device is the only way to hold a packet.
@@ -60,7 +61,7 @@ static void __exit synward_exit(void)
 
 module_init(synward_init);
 module_exit(synward_exit);
-MODULE_DESCRIPTION("synward: verdict ring for escalated packets");
+MODULE_DESCRIPTION("synward: verdict ring for escalated packets, marks of connections by ipset");
 MODULE_AUTHOR("The synward authors");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(SYNWARD_VERSION);

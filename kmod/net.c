@@ -3,6 +3,7 @@
 
 #include "flush.h"
 #include "hook.h"
+#include "marker.h"
 #include "net.h"
 #include "ring.h"
 
@@ -121,7 +122,7 @@ static int __net_init net_init(struct net *net)
 	return 0;
 }
 
-/* No ring is left: each holds the namespace. A policy may still have hooks. */
+/* No ring is left: each holds the namespace. A policy and bound sets may still have hooks. */
 static void __net_exit net_pre_exit(struct net *net)
 {
 	struct sw_net *sn = sw_net(net);
@@ -129,6 +130,7 @@ static void __net_exit net_pre_exit(struct net *net)
 	mutex_lock(&sn->lock);
 	update_hooks(sn, false);
 	mutex_unlock(&sn->lock);
+	sw_marker_pre_exit(sn);
 }
 
 static void __net_exit net_exit(struct net *net)
@@ -137,6 +139,7 @@ static void __net_exit net_exit(struct net *net)
 	unsigned int i;
 
 	WARN_ON_ONCE(sn->open || atomic_long_read(&sn->bytes));
+	sw_marker_exit(sn);
 	mutex_lock(&nets_lock);
 	list_del(&sn->node);
 	for (i = 0; i < SW_REASON_COUNT; i++)

@@ -13,6 +13,7 @@
 #include "stats.h"
 
 struct sw_ring;
+struct sw_sets;
 
 struct sw_net {
 	/*
@@ -26,6 +27,7 @@ struct sw_net {
 	struct sw_stats __percpu *stats;
 	struct sw_limits limits;
 	struct sw_ring __rcu *ring[SW_RINGS_MAX];
+	struct sw_sets __rcu *sets; /* bound; of marker.c */
 
 	atomic_long_t bytes ____cacheline_aligned; /* held by all rings */
 

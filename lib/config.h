@@ -109,12 +109,13 @@ enum class RuleKeeping : std::uint8_t { restore, report, none };  // none: there
 struct ClassifyConfig {
     bool enabled = false;  // there is a section [classify]
     // The first set that has an entry decides. A set that does not exist (yet) is waited for.
-    std::vector<std::string> sets{"synward4", "synward6", "synward-deny4", "synward-deny6"};
+    std::vector<std::string> sets{"synward4-port", "synward6-port", "synward4",
+                                  "synward6",      "synward-deny4", "synward-deny6"};
     Marker marker = Marker::automatic;
     RuleKeeping rule = RuleKeeping::restore;
-    bool remark = true;                           // a changed set changes the marks of connections that exist
-    std::chrono::milliseconds poll{50};           // where the kernel does not report changes of sets
-    std::chrono::milliseconds reconcile{10'000};  // everything is read anew so often
+    bool remark = true;                          // a changed set changes the marks of connections that exist
+    std::chrono::milliseconds poll{50};          // where the kernel does not report changes of sets
+    std::chrono::milliseconds reconcile{1'000};  // everything is read anew so often
     Fates fates;
 
     bool operator==(const ClassifyConfig&) const = default;

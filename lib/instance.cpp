@@ -17,6 +17,7 @@
 #include "lib/loader.h"
 #include "lib/maps.h"
 #include "lib/object.h"
+#include "lib/source_lookup.h"
 #include "lib/tc_filter.h"
 #include "lib/ticks.h"
 #include "lib/xdp_hook.h"
@@ -172,7 +173,7 @@ Result<Instance> Instance::open(const Interface& interface, const LoadOptions& o
     }
     if (!object) return tl::unexpected(object.error());
     if (!found) {
-        auto loaded = LoadedProgram::with_own_maps(*object, SW_PROGRAM_XDP, options.flows);
+        auto loaded = LoadedProgram::with_own_maps(*object, SW_PROGRAM_XDP, options.flows, options.sources);
         if (!loaded) return tl::unexpected(loaded.error());
         std::string generic_why;
         const auto mode = attach_xdp(interface, loaded->fd(), options.generic, generic_why);
@@ -229,6 +230,8 @@ bool Instance::alive() const {
 }
 
 Result<void> Instance::apply(const CompiledPolicy& policy) {
+    // They are written later, but then there is no way back.
+    if (auto fits = check_capacity(*impl_->maps, policy.sources); !fits) return fits;
     const sw_config live = config();
     std::uint32_t epoch = 0;
     if (!live.abi) {
@@ -237,6 +240,22 @@ Result<void> Instance::apply(const CompiledPolicy& policy) {
         epoch = *present;
     }
     return impl_->policy.write(policy, epoch);
+}
+
+Result<SourceMaps> Instance::sources() const {
+    return SourceMaps::open(impl_->maps);
+}
+
+std::uint32_t Instance::source_capacity() const {
+    return synward::source_capacity(*impl_->maps);
+}
+
+Result<std::optional<SourceEntry>> Instance::find_source(const Address& address) const {
+    return synward::find_source(*impl_->maps, address);
+}
+
+std::array<std::uint32_t, SW_FATE_COUNT> Instance::count_sources() const {
+    return impl_->policy.count_sources();
 }
 
 Result<CompiledPolicy> Instance::read_policy() const {
@@ -260,7 +279,7 @@ Result<bool> Instance::rotate_keys() {
     if (!epoch) return tl::unexpected(epoch.error());
     const auto plan = plan_rotation(live.keyring, *epoch);
     if (!plan) return false;
-    impl_->policy.store_rotation(plan->slot, plan->key, plan->since, plan->current);
+    impl_->policy.store_rotation(plan->slot, plan->key, plan->since, plan->active);
     return true;
 }
 

@@ -10,8 +10,10 @@
 // Move-only; one thread at a time.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +23,7 @@
 #include "lib/interface.h"
 #include "lib/policy.h"
 #include "lib/result.h"
+#include "lib/source_maps.h"
 #include "lib/stats.h"
 #include "lib/tickets.h"
 
@@ -30,9 +33,10 @@ enum class AttachMode { native, generic, offload, dispatcher };
 [[nodiscard]] std::string_view attach_mode_name(AttachMode mode);
 
 struct LoadOptions {
-    std::string object;                   // empty: find_object()
-    std::uint32_t flows = default_flows;  // entries of the flow table
-    bool generic = false;                 // do not try the driver's own mode
+    std::string object;                       // empty: find_object()
+    std::uint32_t flows = default_flows;      // entries of the flow table
+    std::uint32_t sources = default_sources;  // single addresses, and prefixes, in the source sets
+    bool generic = false;                     // do not try the driver's own mode
 };
 
 // How the instance came to be and what is attached.
@@ -74,7 +78,18 @@ class Instance {
     // The first one also makes the cookie keys; later ones keep them.
     Result<void> apply(const CompiledPolicy& policy);
 
-    // The policy in force, from the maps. `config.abi` is 0 where there is none.
+    // The writer of the source sets. They are no part of apply(): whoever applies a
+    // policy then calls replace(policy.sources).
+    [[nodiscard]] Result<SourceMaps> sources() const;
+    // Single addresses, and as many prefixes, that fit: what the program was loaded with.
+    [[nodiscard]] std::uint32_t source_capacity() const;
+    // The fate that the sets in force have for one address, and by what prefix.
+    [[nodiscard]] Result<std::optional<SourceEntry>> find_source(const Address& address) const;
+    // How many entries there are of each sw_fate.
+    [[nodiscard]] std::array<std::uint32_t, SW_FATE_COUNT> count_sources() const;
+
+    // The policy in force, from the maps, without the sources: of those, the maps keep
+    // hashes. `config.abi` is 0 where there is none.
     [[nodiscard]] Result<CompiledPolicy> read_policy() const;
 
     // Changes the mode of one service at once. Code `missing` names those there are.

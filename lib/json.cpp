@@ -25,11 +25,11 @@ json families_json(const __be16 (&values)[SW_FAMILIES]) {
     return {{"ipv4", ntohs(values[SW_IPV4])}, {"ipv6", ntohs(values[SW_IPV6])}};
 }
 
-json sources_json(const std::vector<SourceEntry>& sources, sw_fate fate) {
-    json list = json::array();
-    for (const SourceEntry& entry : sources)
-        if (entry.fate == fate) list.push_back(entry.prefix.to_string());
-    return list;
+json sources_json(const Instance& instance) {
+    const auto counts = instance.count_sources();
+    return {{"deny", counts[SW_FATE_DENY]},
+            {"allow", counts[SW_FATE_ALLOW]},
+            {"capacity", instance.source_capacity()}};
 }
 
 // Of the whole interface, from what one CPU may do.
@@ -109,8 +109,7 @@ Result<json> status_json(const Instance& instance) {
         {"policy", c.abi != 0},
         {"memory_bytes", *memory},
         {"services", services_json(*policy, *states)},
-        {"deny", sources_json(policy->sources, SW_FATE_DENY)},
-        {"allow", sources_json(policy->sources, SW_FATE_ALLOW)},
+        {"sources", sources_json(instance)},
     };
     if (!attached.generic_why.empty()) status["generic_why"] = attached.generic_why;
     if (c.abi) {

@@ -34,10 +34,10 @@ std::optional<KeyRotation> plan_rotation(const sw_keyring& keyring, std::uint32_
     // Serial arithmetic: the epoch may wrap.
     if (static_cast<std::int32_t>(epoch - keyring.since) < 1) return std::nullopt;
     KeyRotation rotation;
-    rotation.slot = (keyring.current & 1) ^ 1;
+    rotation.slot = (keyring.active & 1) ^ 1;
     rotation.key = {random_word(), random_word()};
     rotation.since = epoch + 2;
-    rotation.current = rotation.slot;
+    rotation.active = rotation.slot;
     return rotation;
 }
 

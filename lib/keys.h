@@ -20,7 +20,7 @@ namespace synward {
 // Both keys random, `since` in the past: the first keyring of an interface.
 [[nodiscard]] sw_keyring first_keyring(std::uint32_t epoch);
 
-// What a rotation in `epoch` writes: key[slot] first, then since and current in
+// What a rotation in `epoch` writes: key[slot] first, then since and active in
 // one store. Nothing when a cookie of the key in `slot` may still be accepted:
 // those of epoch since - 1 are until the end of epoch `since` (docs/cookies.md).
 // The new key begins two epochs ahead, so that a packet that is being answered
@@ -29,7 +29,7 @@ struct KeyRotation {
     unsigned slot = 0;
     std::array<std::uint64_t, 2> key{};
     std::uint32_t since = 0;
-    std::uint32_t current = 0;
+    std::uint32_t active = 0;
 };
 [[nodiscard]] std::optional<KeyRotation> plan_rotation(const sw_keyring& keyring, std::uint32_t epoch);
 

@@ -46,7 +46,7 @@ void copy_word64(void* target, const void* source) {
 static_assert(offsetof(sw_config, malformed) == offsetof(sw_config, mac) + 7);
 static_assert(offsetof(sw_config, mac) % 8 == 0);
 static_assert(offsetof(sw_config, keyring) % 8 == 0 && offsetof(sw_keyring, since) % 8 == 0);
-static_assert(offsetof(sw_keyring, current) == offsetof(sw_keyring, since) + 4);
+static_assert(offsetof(sw_keyring, active) == offsetof(sw_keyring, since) + 4);
 
 bool always_armed(unsigned mode) {
     return mode == SW_MODE_COOKIE;
@@ -68,10 +68,7 @@ void change_mode(sw_state& state, unsigned before, unsigned after) {
 Result<LivePolicy> LivePolicy::create(std::shared_ptr<const MapSet> maps) {
     auto memory = MappedArray<sw_memory>::create(maps->fd("sw_memory"), 1, "sw_memory");
     if (!memory) return tl::unexpected(memory.error());
-    auto exact =
-        MappedArray<sw_source_set>::create(maps->fd("sw_exact"), maps->entries("sw_exact"), "sw_exact");
-    if (!exact) return tl::unexpected(exact.error());
-    return LivePolicy(std::move(maps), std::move(*memory), std::move(*exact));
+    return LivePolicy(std::move(maps), std::move(*memory));
 }
 
 sw_config LivePolicy::config() const {
@@ -81,6 +78,13 @@ sw_config LivePolicy::config() const {
         std::memcpy(reinterpret_cast<char*>(&copy) + i, &word, sizeof word);
     }
     return copy;
+}
+
+std::array<std::uint32_t, SW_FATE_COUNT> LivePolicy::count_sources() const {
+    std::array<std::uint32_t, SW_FATE_COUNT> counts{};
+    for (std::size_t fate = 0; fate < counts.size(); fate++)
+        counts[fate] = load(memory_.data()->sources[fate]);
+    return counts;
 }
 
 Result<CompiledPolicy> LivePolicy::read() const {
@@ -113,11 +117,6 @@ Result<CompiledPolicy> LivePolicy::read() const {
               [](const AddressEntry& a, const AddressEntry& b) {
                   return std::tie(a.service, a.address, a.port) < std::tie(b.service, b.address, b.port);
               });
-    auto sources = sources_.read();
-    if (!sources) return tl::unexpected(sources.error());
-    policy.sources = std::move(*sources);
-    std::sort(policy.sources.begin(), policy.sources.end(),
-              [](const SourceEntry& a, const SourceEntry& b) { return a.prefix < b.prefix; });
     return policy;
 }
 
@@ -190,7 +189,7 @@ void LivePolicy::store_config(const sw_config& wanted, std::uint32_t generation,
         c.keyring = first_keyring(epoch);
         c.epoch_shift = wanted.epoch_shift;
         c.flow_shift = static_cast<__u8>(std::bit_width(maps_->entries("sw_flows")) - 1);
-        c.source_shift = static_cast<__u8>(sources_.shift());
+        c.source_shift = static_cast<__u8>(std::bit_width(maps_->entries("sw_exact") / SW_GENERATIONS) - 1);
     }
     store(c.generation, generation);
     if (first) store(c.abi, __u32{SW_ABI_VERSION});
@@ -199,21 +198,9 @@ void LivePolicy::store_config(const sw_config& wanted, std::uint32_t generation,
 Result<void> LivePolicy::write(const CompiledPolicy& policy, std::uint32_t epoch) {
     auto old = read();
     if (!old) return tl::unexpected(old.error());
-    const bool first = !old->config.abi;
     const std::uint32_t generation = (old->config.generation & 1) ^ 1;
-    // The hash keys in force stay, whatever the policy was compiled with.
-    const auto& hash_key = first ? policy.config.hash_key : old->config.hash_key;
-    const std::uint32_t sets = source_sets(policy.sources);
-
-    if (first) sources_.reset_table();
     write_services(policy, generation);
     if (auto done = write_addresses(policy.addresses, generation); !done) return done;
-    if (auto done = sources_.stage(old->sources, policy.sources, hash_key); !done) {
-        // Take back what was added; the message is about the first mistake.
-        (void)sources_.stage(policy.sources, old->sources, hash_key);
-        (void)sources_.finish(policy.sources, old->sources, hash_key);
-        return done;
-    }
     for (unsigned i = 1; i < SW_SERVICES; i++) {
         const sw_service& service = policy.services[i];
         if (!service.name[0] || std::string_view(service.name) == old->services[i].name) continue;
@@ -221,11 +208,8 @@ Result<void> LivePolicy::write(const CompiledPolicy& policy, std::uint32_t epoch
         old->services[i].mode = SW_MODE_OFF;
     }
     prepare_states(policy, *old);
-    store(memory_.data()->config.fate_sets, source_sets(old->sources) | sets);
     store_config(policy.config, generation, epoch);
-    // From here on the new policy is in force.
-    store(memory_.data()->config.fate_sets, sets);
-    return sources_.finish(old->sources, policy.sources, hash_key);
+    return {};
 }
 
 Result<void> LivePolicy::set_mode(unsigned service, sw_mode mode) {
@@ -237,13 +221,13 @@ Result<void> LivePolicy::set_mode(unsigned service, sw_mode mode) {
 }
 
 void LivePolicy::store_rotation(unsigned slot, const std::array<std::uint64_t, 2>& key, std::uint32_t since,
-                                std::uint32_t current) {
+                                std::uint32_t active) {
     sw_keyring& ring = memory_.data()->config.keyring;
     store(ring.key[slot][0], static_cast<__u64>(key[0]));
     store(ring.key[slot][1], static_cast<__u64>(key[1]));
     sw_keyring named{};
     named.since = since;
-    named.current = current;
+    named.active = active;
     copy_word64(&ring.since, &named.since);
     // The programs' derived keys are of epochs before `since`: this only makes sure.
     store(ring.version, ring.version + 1 ? ring.version + 1 : 1);

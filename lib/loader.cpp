@@ -116,15 +116,25 @@ Result<void> LoadedProgram::load(const std::string& path, const char* program) {
 }
 
 Result<LoadedProgram> LoadedProgram::with_own_maps(const std::string& path, const char* program,
-                                                   std::uint32_t flows) {
+                                                   std::uint32_t flows, std::uint32_t sources) {
     auto loaded = open(path, program);
     if (!loaded) return loaded;
-    bpf_map* map = bpf_object__find_map_by_name(loaded->object_.get(), "sw_flows");
-    if (!map)
-        return fail(ErrorCode::mismatch,
-                    fmt::format("the BPF object {} has no map sw_flows; it is of another version", path));
-    // Sets are chosen by so many bits of a hash.
-    bpf_map__set_max_entries(map, std::bit_ceil(std::max<std::uint32_t>(flows / SW_FLOW_WAYS, 1)));
+    // Powers of two: sets are chosen by so many bits of a hash.
+    sources = std::bit_ceil(std::clamp<std::uint32_t>(sources, SW_SOURCES_LEAST, 1u << 26));
+    const std::uint32_t tables = SW_GENERATIONS * SW_SOURCE_SETS(sources);
+    const std::pair<const char*, std::uint32_t> sizes[] = {
+        {"sw_flows", std::bit_ceil(std::max<std::uint32_t>(flows / SW_FLOW_WAYS, 1))},
+        {"sw_exact", tables},
+        {"sw_gate", tables},
+        {"sw_prefix4", SW_GENERATIONS * sources},
+        {"sw_prefix6", SW_GENERATIONS * sources}};
+    for (const auto& [name, entries] : sizes) {
+        bpf_map* map = bpf_object__find_map_by_name(loaded->object_.get(), name);
+        if (!map)
+            return fail(ErrorCode::mismatch,
+                        fmt::format("the BPF object {} has no map {}; it is of another version", path, name));
+        bpf_map__set_max_entries(map, entries);
+    }
     if (auto done = loaded->load(path, program); !done) return tl::unexpected(done.error());
     return loaded;
 }

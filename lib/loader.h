@@ -18,9 +18,9 @@ namespace synward {
 // Keeps its maps alive. Move-only.
 class LoadedProgram {
   public:
-    // With maps of its own; `flows` entries in each flow table.
+    // With maps of its own; room for so many flows and sources.
     [[nodiscard]] static Result<LoadedProgram> with_own_maps(const std::string& object, const char* program,
-                                                             std::uint32_t flows);
+                                                             std::uint32_t flows, std::uint32_t sources);
     // With the maps of `maps`, by name.
     [[nodiscard]] static Result<LoadedProgram> with_maps(const std::string& object, const char* program,
                                                          const MapSet& maps);

@@ -15,26 +15,28 @@ constexpr std::size_t buffer_bytes = 65536;
 
 // The kernel's words are attributes behind the refused message, or behind its
 // header alone where NLM_F_CAPPED says so.
-std::string extended_text(const nlmsghdr* message) {
-    std::string text;
+void take_extended(const nlmsghdr* message, NetlinkAnswer& answer) {
     const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
-    if (!(message->nlmsg_flags & NLM_F_ACK_TLVS)) return text;
+    if (!(message->nlmsg_flags & NLM_F_ACK_TLVS)) return;
     std::size_t offset = sizeof(nlmsgerr);
     if (!(message->nlmsg_flags & NLM_F_CAPPED)) {
-        if (error->msg.nlmsg_len < sizeof(nlmsghdr)) return text;
+        if (error->msg.nlmsg_len < sizeof(nlmsghdr)) return;
         offset += MNL_ALIGN(error->msg.nlmsg_len - sizeof(nlmsghdr));
     }
-    if (offset > mnl_nlmsg_get_payload_len(message)) return text;
+    if (offset > mnl_nlmsg_get_payload_len(message)) return;
     mnl_attr_parse(
         message, static_cast<unsigned>(offset),
         [](const nlattr* attribute, void* data) {
+            auto& taken = *static_cast<NetlinkAnswer*>(data);
             if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG &&
                 mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-                *static_cast<std::string*>(data) = mnl_attr_get_str(attribute);
+                taken.text = mnl_attr_get_str(attribute);
+            if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_OFFS &&
+                mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+                taken.offset = mnl_attr_get_u32(attribute);
             return MNL_CB_OK;
         },
-        &text);
-    return text;
+        &answer);
 }
 
 void take_error(const nlmsghdr* message, NetlinkAnswer& answer) {
@@ -43,7 +45,7 @@ void take_error(const nlmsghdr* message, NetlinkAnswer& answer) {
     if (error->error >= 0 || answer.error) return;
     answer.error = -error->error;
     answer.sequence = message->nlmsg_seq;
-    answer.text = extended_text(message);
+    take_extended(message, answer);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ struct NetlinkAnswer {
     int error = 0;               // errno of the first message that was refused; 0: none was
     std::uint32_t sequence = 0;  // of that message
     std::string text;            // what the kernel adds in words (extended acknowledgement), may be empty
+    std::uint32_t offset = 0;    // in that message, of the attribute that is wrong; 0: not told
 };
 
 class NetlinkSocket {

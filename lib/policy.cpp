@@ -227,7 +227,8 @@ class Compiler {
     void sources() {
         for (const Prefix& p : config_.sources.deny) policy_.sources.push_back({p, SW_FATE_DENY});
         for (const Prefix& p : config_.sources.allow) policy_.sources.push_back({p, SW_FATE_ALLOW});
-        policy_.config.fate_sets = source_sets(policy_.sources);
+        std::sort(policy_.sources.begin(), policy_.sources.end(),
+                  [](const SourceEntry& a, const SourceEntry& b) { return a.prefix < b.prefix; });
     }
 
     void note_once(std::string note) {
@@ -241,16 +242,6 @@ class Compiler {
     const CompiledPolicy* previous_;
     CompiledPolicy policy_;
 };
-
-std::uint64_t native_word(const Address& address, unsigned word) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, address.bytes.data() + 8 * word, 8);
-    return value;
-}
-
-unsigned big_endian16(const Address& address, unsigned offset) {
-    return address.bytes[offset] << 8 | address.bytes[offset + 1];
-}
 
 }  // namespace
 
@@ -288,54 +279,6 @@ std::vector<ServiceView> view_services(const CompiledPolicy& policy) {
         if (entry.service < SW_SERVICES && at[entry.service] >= 0)
             views[at[entry.service]].addresses.emplace_back(entry.address, entry.port);
     return views;
-}
-
-unsigned gate_exact(const Address& address, const __u64 (&hash_key)[8]) {
-    std::uint64_t hash = native_word(address, 0) * hash_key[6];
-    if (address.family == SW_IPV6) hash ^= native_word(address, 1) * hash_key[7];
-    return static_cast<unsigned>(hash >> (64 - SW_GATE_BITS));
-}
-
-unsigned gate_prefix(const Address& address) {
-    const unsigned first = big_endian16(address, 0);
-    if (address.family == SW_IPV4) return first;
-    return (first * 40503u ^ big_endian16(address, 2)) & 0xffff;
-}
-
-sw_gate build_gate(const std::vector<SourceEntry>& sources, const __u64 (&hash_key)[8]) {
-    sw_gate gate{};
-    auto set = [](__u64* words, unsigned index) { words[index >> 6] |= 1ULL << (index & 63); };
-    for (const SourceEntry& entry : sources) {
-        const Prefix& p = entry.prefix;
-        const sw_family family = p.address.family;
-        if (p.is_host()) {
-            set(gate.exact[family], gate_exact(p.address, hash_key));
-            continue;
-        }
-        const unsigned indexed = family == SW_IPV4 ? 16 : 32;
-        if (p.length >= indexed) {
-            set(gate.prefix[family], gate_prefix(p.address));
-            continue;
-        }
-        // Shorter: every index it covers. IPv6's are scattered by the hash, and such
-        // prefixes are rare, so all of them.
-        const unsigned first = family == SW_IPV4 ? gate_prefix(p.address) : 0;
-        const unsigned count = family == SW_IPV4 ? 1u << (16 - p.length) : 1u << SW_GATE_BITS;
-        for (unsigned i = first; i < first + count; i++) set(gate.prefix[family], i);
-    }
-    return gate;
-}
-
-std::uint32_t source_sets(const std::vector<SourceEntry>& sources) {
-    std::uint32_t sets = 0;
-    for (const SourceEntry& entry : sources) {
-        const bool v4 = entry.prefix.address.family == SW_IPV4;
-        if (entry.prefix.is_host())
-            sets |= v4 ? SW_SET_EXACT4 : SW_SET_EXACT6;
-        else
-            sets |= v4 ? SW_SET_PREFIX4 : SW_SET_PREFIX6;
-    }
-    return sets;
 }
 
 sw_rate_limit rate_limit(std::uint32_t rate, unsigned cpus, unsigned hz) {

@@ -38,8 +38,8 @@ struct CompiledPolicy {
     std::array<sw_service, SW_SERVICES> services{};  // index 0: none; an empty name: free
     std::vector<std::uint16_t> ports = std::vector<std::uint16_t>(SW_PORTS);  // as struct sw_ports
     std::vector<AddressEntry> addresses;
-    std::vector<SourceEntry> sources;
-    std::vector<std::string> notes;  // decisions worth a line in the log and in status
+    std::vector<SourceEntry> sources;  // sorted by prefix, each once; empty after read_policy()
+    std::vector<std::string> notes;    // decisions worth a line in the log and in status
 
     // Index of the service of that name, 0 for none.
     [[nodiscard]] unsigned find(std::string_view name) const;
@@ -73,15 +73,6 @@ struct ServiceView {
     std::chrono::milliseconds hold{};
 };
 [[nodiscard]] std::vector<ServiceView> view_services(const CompiledPolicy& policy);
-
-// The gate bits of source sets; see struct sw_gate.
-[[nodiscard]] sw_gate build_gate(const std::vector<SourceEntry>& sources, const __u64 (&hash_key)[8]);
-// SW_SET_*: which sets `sources` fill.
-[[nodiscard]] std::uint32_t source_sets(const std::vector<SourceEntry>& sources);
-// Index of an address in sw_gate.exact and of the first /16 or /32 of it in sw_gate.prefix;
-// the same arithmetic as xdp/sets.h.
-[[nodiscard]] unsigned gate_exact(const Address& address, const __u64 (&hash_key)[8]);
-[[nodiscard]] unsigned gate_prefix(const Address& address);
 
 // A rate per second of the whole interface as the bucket of one of `cpus` CPUs.
 [[nodiscard]] sw_rate_limit rate_limit(std::uint32_t per_second, unsigned cpus, unsigned hz);

@@ -71,10 +71,14 @@ Result<CompiledPolicy> merge_policy(const CompiledPolicy& base, const CompiledPo
         merged.addresses.push_back(entry);
     }
     for (const SourceEntry& entry : addition.sources) {
-        std::erase_if(merged.sources, [&](const SourceEntry& e) { return e.prefix == entry.prefix; });
-        merged.sources.push_back(entry);
+        const auto at =
+            std::lower_bound(merged.sources.begin(), merged.sources.end(), entry,
+                             [](const SourceEntry& a, const SourceEntry& b) { return a.prefix < b.prefix; });
+        if (at != merged.sources.end() && at->prefix == entry.prefix)
+            at->fate = entry.fate;
+        else
+            merged.sources.insert(at, entry);
     }
-    merged.config.fate_sets = source_sets(merged.sources);
     return merged;
 }
 

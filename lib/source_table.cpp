@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/source_table.h"
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 
 #include "xdp/hash.h"
@@ -16,65 +18,101 @@ void store(__u64& entry, __u64 value) {
     std::atomic_ref(entry).store(value, std::memory_order_release);
 }
 
-bool is_free(__u64 entry) {
-    return (entry & SW_SOURCE_FATE) == SW_FATE_NONE;
-}
+struct Words {
+    __u64 word[2] = {0, 0};
+    explicit Words(const Address& a) { std::memcpy(word, a.bytes.data(), a.bits() / 8); }
+};
 
-// What an entry says of its set stays, whatever it says of a source.
-void replace(__u64& entry, __u64 value) {
-    store(entry, value | (load(entry) & SW_SOURCE_OVERFLOW));
+void set_bit(__u64* words, unsigned index) {
+    __u64& word = words[index >> 6];
+    const __u64 bit = 1ULL << (index & 63);
+    if (!(load(word) & bit)) store(word, load(word) | bit);
 }
 
 }  // namespace
 
 SourceTable::Place SourceTable::place(const Address& source) const {
-    __u64 words[2] = {0, 0};
-    std::memcpy(words, source.bytes.data(), source.bits() / 8);
-    const __u64 hash = hash_exact(hash_key_, words, source.family);
-    return {sw_source_index(hash, shift_), sw_source_way(hash), sw_source_tag(hash, source.family)};
+    const __u64 hash = hash_exact(hash_key_, Words(source).word, source.family);
+    const std::uint32_t first = sw_source_index(hash, shift_);
+    return {first, sw_source_other(first, hash, shift_), sw_source_way(hash),
+            sw_source_tag(hash, source.family)};
+}
+
+__u64* SourceTable::entry_of(const Place& at) const {
+    for (const std::size_t set : {at.set, at.other})
+        for (__u64& entry : sets_[set].entry)
+            if (sw_source_fate(load(entry), at.tag)) return &entry;
+    return nullptr;
+}
+
+bool SourceTable::insert_at(const Place& at, sw_fate fate) {
+    const auto used = [](sw_source_set& set) {
+        return std::count_if(std::begin(set.entry), std::end(set.entry),
+                             [](__u64& e) { return load(e) != 0; });
+    };
+    sw_source_set* set = &sets_[at.set];
+    const auto first = used(*set);
+    if (first >= SW_SOURCE_WAYS / 2 && used(sets_[at.other]) < first) set = &sets_[at.other];
+    for (unsigned tried = 0; tried < SW_SOURCE_WAYS; tried++) {
+        __u64& entry = set->entry[(at.way + tried) % SW_SOURCE_WAYS];
+        if (load(entry)) continue;
+        store(entry, at.tag | fate);
+        return true;
+    }
+    return false;
 }
 
 bool SourceTable::put(const Address& source, sw_fate fate) {
     const Place at = place(source);
-    auto& entries = sets_[at.set].entry;
-    __u64* free = is_free(entries[at.way]) ? &entries[at.way] : nullptr;
-    for (__u64& entry : entries) {
-        if (sw_source_fate(entry, at.tag)) {
-            if (sw_source_fate(entry, at.tag) != fate) replace(entry, at.tag | fate);
-            return true;
-        }
-        if (!free && is_free(entry)) free = &entry;
-    }
-    if (free)
-        replace(*free, at.tag | fate);
-    else
-        store(entries[0], load(entries[0]) | SW_SOURCE_OVERFLOW);
-    return free;
+    __u64* entry = entry_of(at);
+    if (!entry) return insert_at(at, fate);
+    store(*entry, at.tag | fate);
+    return true;
+}
+
+bool SourceTable::insert(const Address& source, sw_fate fate) {
+    return insert_at(place(source), fate);
 }
 
 void SourceTable::remove(const Address& source) {
+    if (__u64* entry = entry_of(place(source))) store(*entry, 0);
+}
+
+sw_fate SourceTable::find(const Address& source) const {
     const Place at = place(source);
-    for (__u64& entry : sets_[at.set].entry)
-        if (sw_source_fate(entry, at.tag)) replace(entry, 0);
+    __u64* entry = entry_of(at);
+    return entry ? static_cast<sw_fate>(sw_source_fate(load(*entry), at.tag)) : SW_FATE_NONE;
 }
 
-void SourceTable::fill(const std::vector<SourceEntry>& entries) {
-    for (const SourceEntry& entry : entries)
-        if (entry.prefix.is_host()) put(entry.prefix.address, entry.fate);
+unsigned SourceGate::shift_for(std::size_t hosts, unsigned most) {
+    const auto bits = static_cast<unsigned>(std::bit_width(std::max<std::size_t>(16 * hosts, 1) - 1));
+    return std::clamp(bits, unsigned{SW_GATE_BITS}, most);
 }
 
-void SourceTable::settle(const std::vector<SourceEntry>& entries) {
-    std::vector<bool> crowded(std::size_t{1} << shift_);
-    for (const SourceEntry& entry : entries)
-        if (entry.prefix.is_host() && !put(entry.prefix.address, entry.fate))
-            crowded[place(entry.prefix.address).set] = true;
-    // Only now that every entry is in its way: who reads the bit before it goes asks the
-    // hash map, who reads it later finds the entry.
-    for (std::size_t set = 0; set < crowded.size(); set++) {
-        __u64& first = sets_[set].entry[0];
-        if (load(first) & SW_SOURCE_OVERFLOW && !crowded[set])
-            store(first, load(first) & ~__u64{SW_SOURCE_OVERFLOW});
+void SourceGate::open(const Prefix& p) {
+    const sw_family family = p.address.family;
+    const Words words(p.address);
+    if (p.is_host()) {
+        set_bit(exact_, hash_gate_exact(hash_key_, words.word, shift_, family));
+        return;
     }
+    __u64* bits = prefix_[family];
+    const unsigned first = hash_gate_prefix(words.word, family);
+    if (p.length >= (family == SW_IPV4 ? 16u : 32u)) {
+        set_bit(bits, first);
+        return;
+    }
+    // Shorter: every index it covers. IPv6's are scattered by the hash, and such
+    // prefixes are rare, so all of them.
+    const unsigned from = family == SW_IPV4 ? first : 0;
+    const unsigned count = family == SW_IPV4 ? 1u << (16 - p.length) : 1u << SW_GATE_BITS;
+    for (unsigned i = from; i < from + count; i++) set_bit(bits, i);
+}
+
+std::uint32_t source_set(const Prefix& prefix) {
+    const bool v4 = prefix.address.family == SW_IPV4;
+    if (prefix.is_host()) return v4 ? SW_SET_EXACT4 : SW_SET_EXACT6;
+    return v4 ? SW_SET_PREFIX4 : SW_SET_PREFIX6;
 }
 
 }  // namespace synward

@@ -1,48 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The exact source sets as the program looks for them first (struct
-// sw_source_set). The hash maps sw_exact4 and sw_exact6 hold the same entries:
-// they are what is read back, and where the program finds what has no room here.
+// One generation of the exact source sets (struct sw_source_set) and of the gates,
+// as the program looks at them.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <span>
 
 #include "lib/policy.h"
 
 namespace synward {
 
 // A view of memory that packets read meanwhile: every change is one atomic store
-// of a word, and an entry never changes its way. One writer at a time.
+// of a word, and an entry never changes its place. One writer at a time.
 class SourceTable {
   public:
     // `sets` (1 << shift of them) and the keys must outlive this.
     SourceTable(sw_source_set* sets, unsigned shift, const __u64 (&hash_key)[8])
         : sets_(sets), shift_(shift), hash_key_(hash_key) {}
 
-    // The source has this fate from now on; its hash map must know it already. False:
-    // the set has no room for it, and says so.
-    bool put(const Address& source, sw_fate fate);
+    // The source has this fate from now on. False: both of its sets are full.
+    [[nodiscard]] bool put(const Address& source, sw_fate fate);
+    // Likewise, of one that is known not to be there: cheaper.
+    [[nodiscard]] bool insert(const Address& source, sw_fate fate);
     // Does nothing when the table does not hold it.
     void remove(const Address& source);
-
-    // Puts the single addresses among the entries.
-    void fill(const std::vector<SourceEntry>& entries);
-    // Likewise, where these are all that the hash maps hold: what overflowed finds the
-    // room that others left, and sets that need no hash map any more cease to say so.
-    void settle(const std::vector<SourceEntry>& entries);
+    [[nodiscard]] sw_fate find(const Address& source) const;
 
   private:
     struct Place {
-        std::size_t set;
+        std::size_t set, other;
         unsigned way;  // the one tried first
         __u64 tag;
     };
     [[nodiscard]] Place place(const Address& source) const;
+    [[nodiscard]] __u64* entry_of(const Place& at) const;
+    [[nodiscard]] bool insert_at(const Place& at, sw_fate fate);
 
     sw_source_set* sets_;
     unsigned shift_;
     const __u64 (&hash_key_)[8];
 };
+
+// The gates of one generation: what bits its entries need. Bits are only ever set
+// while packets look; see SourceMaps for how they go away.
+class SourceGate {
+  public:
+    // `exact` has 1 << shift bits; `prefix` is struct sw_gate's of the generation.
+    SourceGate(__u64* exact, unsigned shift, __u64 (&prefix)[SW_FAMILIES][(1 << SW_GATE_BITS) / 64],
+               const __u64 (&hash_key)[8])
+        : exact_(exact), shift_(shift), prefix_(prefix), hash_key_(hash_key) {}
+
+    void open(const Prefix& prefix);
+
+    // At least 16 bits for each of so many single addresses; `most` is what there are.
+    [[nodiscard]] static unsigned shift_for(std::size_t hosts, unsigned most);
+
+  private:
+    __u64* exact_;
+    unsigned shift_;
+    __u64 (&prefix_)[SW_FAMILIES][(1 << SW_GATE_BITS) / 64];
+    const __u64 (&hash_key_)[8];
+};
+
+// SW_SET_*: which sets an entry is in.
+[[nodiscard]] std::uint32_t source_set(const Prefix& prefix);
 
 }  // namespace synward

@@ -59,12 +59,12 @@ static __always_inline __u64 cookie_hash(const struct cookie_input *in,
 /* The key of an epoch. Serial arithmetic: the epoch may wrap. */
 static __always_inline const __u64 *cookie_master(const struct sw_keyring *ring, __u32 epoch)
 {
-	__u64 current = ring->current;
+	__u64 active = ring->active;
 
 	if ((__s32)(epoch - ring->since) < 0)
-		current ^= 1;
-	BOUND_MASK(current, 1);
-	return ring->key[current];
+		active ^= 1;
+	BOUND_MASK(active, 1);
+	return ring->key[active];
 }
 
 static __always_inline __u64 cookie_derive_word(const __u64 *master, __u32 epoch, __u64 index)

@@ -10,6 +10,10 @@
 #include "maps.h"
 #include "options.h"
 
+/* The kernel's own, which its headers for user space lack, and the official one. */
+#define SW_ENOTSUPP 524
+#define SW_EOPNOTSUPP 95
+
 /*
  * Metadata costs the packet its place in GRO, so only packets that tc must act
  * upon carry it.
@@ -19,9 +23,11 @@ static __always_inline void deliver_metadata(struct xdp_md *ctx, struct sw_confi
 					     __u32 service, __u8 options, __u32 tcp_offset)
 {
 	struct sw_metadata *meta;
+	long error = bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta));
 
-	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta))) {
-		if (!config->no_metadata)
+	if (error) {
+		/* only a driver that has no metadata at all; another packet may have room */
+		if ((error == -SW_ENOTSUPP || error == -SW_EOPNOTSUPP) && !config->no_metadata)
 			config->no_metadata = 1; /* tc will look the flow up */
 		return;
 	}

@@ -8,7 +8,7 @@
 
 static __always_inline __u32 epoch_now(const struct sw_config *config)
 {
-	return bpf_jiffies64() >> (config->epoch_shift & 63);
+	return tick_now64() >> (config->epoch_shift & 63);
 }
 
 __attribute__((noinline)) int epoch_derive(__u32 epoch)

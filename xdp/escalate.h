@@ -34,7 +34,7 @@ static __always_inline enum sw_action escalate_look(const struct sw_ticket_key *
 {
 	struct sw_ticket *ticket = bpf_map_lookup_elem(&sw_tickets, key);
 
-	if (!ticket || bpf_jiffies64() >= sw_ticket_until(ticket))
+	if (!ticket || tick_now64() >= sw_ticket_until(ticket))
 		return SW_ACTION_ESCALATE;
 	return ticket->action == SW_ACTION_DROP ? SW_ACTION_DROP : SW_ACTION_PASS;
 }

@@ -107,9 +107,12 @@ __attribute__((noinline)) int flows_put(__u64 hash, __u64 entry, __u32 now)
 	return 0;
 }
 
-/* Where the connection's entry is, or 0. */
+/*
+ * Where the connection's entry is, or 0; *entry is what it said. Read once: another
+ * CPU may put another connection there at any time.
+ */
 static __always_inline __u64 *flows_find(const struct sw_memory *memory, const struct view *v,
-					 const int family)
+					 __u64 *entry, const int family)
 {
 	__u64 hash = hash_flow(memory->config.hash_key, v->in.source, v->in.destination,
 			       v->in.ports, family);
@@ -120,13 +123,17 @@ static __always_inline __u64 *flows_find(const struct sw_memory *memory, const s
 	if (!set)
 		return 0;
 	BOUND_MASK(way, 7);
-	if ((__u32)set->entry[way] == (__u32)hash && sw_flow_state_of(set->entry[way]))
+	*entry = *(volatile __u64 *)&set->entry[way];
+	if ((__u32)*entry == (__u32)hash && sw_flow_state_of(*entry))
 		return &set->entry[way];
 	found = flows_scan(hash);
 	if (found < 0)
 		return 0;
 	way = found;
 	BOUND_MASK(way, 7);
+	*entry = *(volatile __u64 *)&set->entry[way];
+	if ((__u32)*entry != (__u32)hash || !sw_flow_state_of(*entry))
+		return 0;
 	return &set->entry[way];
 }
 
@@ -140,19 +147,24 @@ static __always_inline void flows_add(struct sw_memory *memory, const struct vie
 	flows_stamp(memory, v->in.source, v->in.ports, family);
 }
 
-/* The kernel has the connection, or it is still in use: says so, with the time. */
-static __always_inline void flows_confirm(__u64 *entry, __u32 now)
+/*
+ * The kernel has the connection, or it is still in use: says so, with the time. Not
+ * if the entry is another one meanwhile, which nobody has confirmed.
+ */
+static __always_inline void flows_confirm(__u64 *place, __u64 entry, __u32 now)
 {
-	*entry = sw_flow_entry(*entry, sw_flow_options(*entry), SW_FLOW_CONFIRMED, now);
+	__sync_val_compare_and_swap(
+		place, entry,
+		sw_flow_entry(entry, sw_flow_options(entry), SW_FLOW_CONFIRMED, now));
 }
 
 static __always_inline void flows_delete(const struct sw_memory *memory, const struct view *v,
 					 const int family)
 {
-	__u64 *entry = flows_find(memory, v, family);
+	__u64 entry, *place = flows_find(memory, v, &entry, family);
 
-	if (entry)
-		*entry = 0;
+	if (place)
+		__sync_val_compare_and_swap(place, entry, 0);
 }
 
 #endif

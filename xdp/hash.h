@@ -57,24 +57,6 @@ static __always_inline __u32 hash_prefix(const __u64 key[8], const __u64 source[
 	return (prefix + 1) * key[HASH_PREFIX] >> 52 & (SW_PREFIX_BUCKETS - 1);
 }
 
-/* Names a local address and port: exact for IPv4, 64 hash bits for IPv6; never 0. */
-static __always_inline __u64 hash_listener(const __u64 key[8], const __u64 destination[2],
-					   __u32 ports, const int family)
-{
-	__u64 h;
-
-	if (family == SW_IPV4)
-		return destination[0] | (__u64)(ports >> 16) << 32 | 1ULL << 63;
-	h = destination[0] * key[HASH_LISTENER];
-	h = (h ^ h >> 32 ^ destination[1]) * key[HASH_LISTENER2];
-	return (h ^ ports >> 16) | 1;
-}
-
-static __always_inline __u32 hash_listener_slot(const __u64 key[8], __u64 tag)
-{
-	return tag * key[HASH_LISTENER] >> 56 & (SW_LISTENER_SLOTS - 1);
-}
-
 /*
  * Place and tag in sw_exact. IPv4: the low half is a bijection of the address, as
  * the key is odd. IPv6: two pair-multiply-shift hashes of 32 bits with keys of
@@ -97,13 +79,32 @@ static __always_inline __u64 hash_exact(const __u64 key[8], const __u64 source[2
 	return (high >> 32 << 32) | low >> 32;
 }
 
-/* Bits of sw_gate. */
-static __always_inline __u32 hash_gate_exact(const __u64 key[8], const __u64 source[2],
+/* Names a local address and port: exact for IPv4, 64 hash bits for IPv6; never 0. */
+static __always_inline __u64 hash_listener(const __u64 key[8], const __u64 destination[2],
+					   __u32 ports, const int family)
+{
+	__u64 h;
+
+	if (family == SW_IPV4)
+		return destination[0] | (__u64)(ports >> 16) << 32 | 1ULL << 63;
+	h = hash_exact(key, destination, SW_IPV6);
+	return (h ^ (__u64)(ports >> 16) * key[HASH_LISTENER2]) | 1;
+}
+
+static __always_inline __u32 hash_listener_slot(const __u64 key[8], __u64 tag)
+{
+	return tag * key[HASH_LISTENER] >> 56 & (SW_LISTENER_SLOTS - 1);
+}
+
+/* Bit of the exact gate of 1 << shift bits; see struct sw_gate. */
+static __always_inline __u32 hash_gate_exact(const __u64 key[8], const __u64 source[2], __u32 shift,
 					     const int family)
 {
-	if (family == SW_IPV4)
-		return source[0] * key[HASH_GATE] >> (64 - SW_GATE_BITS);
-	return (source[0] * key[HASH_GATE] ^ source[1] * key[HASH_GATE2]) >> (64 - SW_GATE_BITS);
+	__u64 h = source[0] * key[HASH_GATE];
+
+	if (family == SW_IPV6)
+		h ^= source[1] * key[HASH_GATE2];
+	return h >> 32 >> (32 - (shift & 31));
 }
 
 static __always_inline __u32 hash_gate_prefix(const __u64 source[2], const int family)

@@ -40,11 +40,13 @@ struct {
 /* Not preallocated: an administrator's lists are mostly empty. */
 SW_HASH(sw_addresses, BPF_MAP_TYPE_HASH, SW_ADDRESSES, struct sw_address_key, __u32,
 	BPF_F_NO_PREALLOC);
-SW_ARRAY(sw_exact, SW_SOURCES / SW_SOURCE_WAYS, struct sw_source_set, BPF_F_MMAPABLE);
-SW_HASH(sw_exact4, BPF_MAP_TYPE_HASH, SW_SOURCES, __be32, __u32, BPF_F_NO_PREALLOC);
-SW_HASH(sw_exact6, BPF_MAP_TYPE_HASH, SW_SOURCES, struct in6_addr, __u32, BPF_F_NO_PREALLOC);
-SW_HASH(sw_prefix4, BPF_MAP_TYPE_LPM_TRIE, SW_SOURCES, struct sw_prefix4, __u32, BPF_F_NO_PREALLOC);
-SW_HASH(sw_prefix6, BPF_MAP_TYPE_LPM_TRIE, SW_SOURCES, struct sw_prefix6, __u32, BPF_F_NO_PREALLOC);
+SW_ARRAY(sw_exact, SW_GENERATIONS * SW_SOURCE_SETS(SW_SOURCES), struct sw_source_set,
+	 BPF_F_MMAPABLE);
+SW_ARRAY(sw_gate, SW_GENERATIONS * SW_SOURCE_SETS(SW_SOURCES), __u64, BPF_F_MMAPABLE);
+SW_HASH(sw_prefix4, BPF_MAP_TYPE_LPM_TRIE, SW_GENERATIONS * SW_SOURCES, struct sw_prefix4, __u32,
+	BPF_F_NO_PREALLOC);
+SW_HASH(sw_prefix6, BPF_MAP_TYPE_LPM_TRIE, SW_GENERATIONS * SW_SOURCES, struct sw_prefix6, __u32,
+	BPF_F_NO_PREALLOC);
 
 SW_ARRAY(sw_flows, SW_FLOWS / SW_FLOW_WAYS, struct sw_flow_set, BPF_F_MMAPABLE);
 
@@ -69,10 +71,25 @@ static __always_inline struct sw_cpu *cpu_get(void)
 	return bpf_map_lookup_elem(&sw_cpu, &cpu);
 }
 
-/* Ticks; the low 32 bits suffice for everything but the epoch. */
+/*
+ * Ticks. The object that `synward replay` loads has the captured packet's time,
+ * which user space writes into its own copy of the configuration, as clock.
+ */
+static __always_inline __u64 tick_now64(void)
+{
+#ifdef SYNWARD_REPLAY
+	struct sw_memory *memory = memory_get();
+
+	return memory ? memory->config.user : 0;
+#else
+	return bpf_jiffies64();
+#endif
+}
+
+/* The low 32 bits suffice for everything but the epoch and tickets. */
 static __always_inline __u32 tick_now(void)
 {
-	return (__u32)bpf_jiffies64();
+	return (__u32)tick_now64();
 }
 
 static __always_inline bool tick_before(__u32 a, __u32 b)

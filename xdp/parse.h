@@ -74,7 +74,7 @@ static __always_inline __u32 parse_ethernet(struct view *v)
 		return PARSE_TRUNCATED;
 	protocol = *(__u16 *)((void *)eth + 12); /* not through the packed struct: one load */
 	v->l3 = eth + 1;
-#pragma unroll
+	UNROLL
 	for (i = 0; i < 2; i++) {
 		if (protocol != ETHERTYPE(ETH_P_8021Q) && protocol != ETHERTYPE(ETH_P_8021AD))
 			break;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Denied and allowed sources. A gate of one bit per hash answers for everybody
- * who is in no set (a bit costs 2 ns); an exact source is in one cache line of
- * sw_exact, and in the kernel's hash maps only if that line has no room for it.
+ * who is in no set (a bit costs 2 ns); an exact source is in one of two cache
+ * lines of sw_exact. What is looked at is of the generation that one word names,
+ * read once for a packet: it sees the sets as they were or as they are.
  */
 #ifndef SYNWARD_XDP_SETS_H
 #define SYNWARD_XDP_SETS_H
@@ -11,41 +12,32 @@
 #include "maps.h"
 #include "parse.h"
 
-static __always_inline bool sets_bit(const __u64 *words, __u32 index)
-{
-	return words[index >> 6 & ((1 << SW_GATE_BITS) / 64 - 1)] >> (index & 63) & 1;
-}
-
-/*
- * The source's fate, or SW_SOURCE_OVERFLOW: it may be in the hash map. Out of
- * line: most sources are in the way tried first.
- */
-__attribute__((noinline)) int sets_scan(__u32 index, __u64 tag)
+/* The source's fate by one set. */
+static __always_inline __u32 sets_one(__u32 index, __u64 tag)
 {
 	struct sw_source_set *set = bpf_map_lookup_elem(&sw_exact, &index);
-	__u32 overflow, fate;
+	__u32 fate;
 	int i;
 
 	if (!set)
 		return SW_FATE_NONE;
-	/* first: an entry comes into its way before the set ceases to say so */
-	overflow = *(volatile __u64 *)&set->entry[0] & SW_SOURCE_OVERFLOW;
 	for (i = 0; i < SW_SOURCE_WAYS; i++) {
 		fate = sw_source_fate(*(volatile __u64 *)&set->entry[i], tag);
 		if (fate)
 			return fate;
 	}
-	return overflow;
+	return SW_FATE_NONE;
 }
 
-static __always_inline __u32 sets_exact(const struct sw_memory *memory, const struct view *v,
-					const int family)
+static __always_inline __u32 sets_exact(const struct sw_memory *memory, const __u64 source[2],
+					__u32 generation, const int family)
 {
-	__u64 hash = hash_exact(memory->config.hash_key, v->in.source, family);
-	__u32 index = sw_source_index(hash, memory->config.source_shift);
+	__u64 hash = hash_exact(memory->config.hash_key, source, family);
+	__u32 shift = memory->config.source_shift & 31, base = generation << shift;
+	__u32 first = sw_source_index(hash, shift), index = base | first;
 	__u64 tag = sw_source_tag(hash, family), way = sw_source_way(hash);
 	struct sw_source_set *set = bpf_map_lookup_elem(&sw_exact, &index);
-	__u32 found, *fate;
+	__u32 found;
 
 	if (!set)
 		return SW_FATE_NONE;
@@ -53,19 +45,76 @@ static __always_inline __u32 sets_exact(const struct sw_memory *memory, const st
 	found = sw_source_fate(*(volatile __u64 *)&set->entry[way], tag);
 	if (found)
 		return found;
-	found = sets_scan(index, tag);
-	if (found != SW_SOURCE_OVERFLOW)
+	found = sets_one(index, tag);
+	if (found)
 		return found;
-	if (family == SW_IPV4) {
-		__be32 key = v->in.source[0];
+	return sets_one(base | sw_source_other(first, hash, shift), tag);
+}
 
-		fate = bpf_map_lookup_elem(&sw_exact4, &key);
-	} else {
-		__u64 key[2] = { v->in.source[0], v->in.source[1] };
+/* Out of line: the caller's stack has no room for it, and strangers stop at the gate. */
+__attribute__((noinline)) int sets_exact4(__u64 address, __u32 generation)
+{
+	struct sw_memory *memory = memory_get();
+	__u64 source[2] = { address };
 
-		fate = bpf_map_lookup_elem(&sw_exact6, key);
-	}
-	return fate ? *fate : SW_FATE_NONE;
+	return memory ? sets_exact(memory, source, generation, SW_IPV4) : SW_FATE_NONE;
+}
+
+__attribute__((noinline)) int sets_exact6(__u64 address, __u64 rest, __u32 generation)
+{
+	struct sw_memory *memory = memory_get();
+	__u64 source[2] = { address, rest };
+
+	return memory ? sets_exact(memory, source, generation, SW_IPV6) : SW_FATE_NONE;
+}
+
+/* May the exact sets hold the source? */
+static __always_inline bool sets_gate_exact(const struct sw_memory *memory, const struct view *v,
+					    __u32 sources, const int family)
+{
+	__u32 bit = hash_gate_exact(memory->config.hash_key, v->in.source,
+				    sw_set_gate_shift(sources), family);
+	__u32 index = bit >> 6 | sw_set_generation(sources) << (memory->config.source_shift & 31);
+	__u64 *word = bpf_map_lookup_elem(&sw_gate, &index);
+
+	return word && *(volatile __u64 *)word >> (bit & 63) & 1;
+}
+
+static __always_inline bool sets_gate_prefix(const struct sw_memory *memory, const struct view *v,
+					     __u32 generation, const int family)
+{
+	__u32 bit = hash_gate_prefix(v->in.source, family);
+
+	return memory->gate.prefix[generation][family][bit >> 6 & ((1 << SW_GATE_BITS) / 64 - 1)] >>
+	       (bit & 63) & 1;
+}
+
+/*
+ * The fate by the longest prefix, if any; the keys are struct sw_prefix4 and
+ * sw_prefix6, in words. Out of line: the caller's stack has no room for them.
+ */
+__attribute__((noinline)) int sets_prefix4(__u64 source, __u32 generation)
+{
+	__u64 address = source << 8 | generation;
+	__u32 key[3] = { 8 + 32, address, address >> 32 };
+	__u32 *found = bpf_map_lookup_elem(&sw_prefix4, &key);
+
+	return found ? *found & 0xff : SW_FATE_NONE;
+}
+
+__attribute__((noinline)) int sets_prefix6(__u64 source, __u64 rest, __u32 generation)
+{
+	__u64 high = source << 8 | generation, low = rest << 8 | source >> 56;
+	__u32 key[6] = { 8 + 128, high, high >> 32, low, low >> 32, rest >> 56 };
+	__u32 *found = bpf_map_lookup_elem(&sw_prefix6, &key);
+
+	return found ? *found & 0xff : SW_FATE_NONE;
+}
+
+static __always_inline __u32 sets_prefix(const struct view *v, __u32 generation, const int family)
+{
+	return family == SW_IPV4 ? sets_prefix4(v->in.source[0], generation)
+				 : sets_prefix6(v->in.source[0], v->in.source[1], generation);
 }
 
 static __always_inline __u32 sets_fate(const struct sw_memory *memory, const struct view *v,
@@ -73,32 +122,21 @@ static __always_inline __u32 sets_fate(const struct sw_memory *memory, const str
 {
 	const __u32 exact = family == SW_IPV4 ? SW_SET_EXACT4 : SW_SET_EXACT6;
 	const __u32 prefix = family == SW_IPV4 ? SW_SET_PREFIX4 : SW_SET_PREFIX6;
-	const struct sw_gate *gate = &memory->gate;
-	__u32 sets = memory->config.fate_sets;
-	__u32 found, *fate = 0;
+	__u32 sources = *(volatile const __u32 *)&memory->config.sources;
+	__u32 generation, found;
 
-	if (!(sets & (exact | prefix)))
+	if (!(sources & (exact | prefix)))
 		return SW_FATE_NONE;
-	if (sets & exact &&
-	    sets_bit(gate->exact[family], hash_gate_exact(memory->config.hash_key, v->in.source, family))) {
-		found = sets_exact(memory, v, family);
+	generation = sw_set_generation(sources);
+	if (sources & exact && sets_gate_exact(memory, v, sources, family)) {
+		found = family == SW_IPV4 ?
+				sets_exact4(v->in.source[0], generation) :
+				sets_exact6(v->in.source[0], v->in.source[1], generation);
 		if (found)
 			return found;
 	}
-	if (sets & prefix && sets_bit(gate->prefix[family], hash_gate_prefix(v->in.source, family))) {
-		if (family == SW_IPV4) {
-			__u32 key[2] = { 32, v->in.source[0] };
-
-			fate = bpf_map_lookup_elem(&sw_prefix4, key);
-		} else {
-			__u32 key[5] = { 128, v->in.source[0], v->in.source[0] >> 32,
-					 v->in.source[1], v->in.source[1] >> 32 };
-
-			fate = bpf_map_lookup_elem(&sw_prefix6, key);
-		}
-		if (fate)
-			return *fate;
-	}
+	if (sources & prefix && sets_gate_prefix(memory, v, generation, family))
+		return sets_prefix(v, generation, family);
 	return SW_FATE_NONE;
 }
 

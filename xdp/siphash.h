@@ -48,7 +48,7 @@ static __always_inline void siphash_rounds(struct siphash *s, const int rounds)
 {
 	int i;
 
-#pragma unroll
+	UNROLL
 	for (i = 0; i < rounds; i++)
 		siphash_round(s);
 }

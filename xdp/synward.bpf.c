@@ -295,18 +295,18 @@ static __always_inline __u32 handle_segment(struct context *c, struct sw_cpu *cp
 {
 	bool maybe = flows_maybe(c->memory, c->state, v, family);
 	enum sw_reason reason = SW_REASON_ACK_VALIDATED;
-	__u64 *flow;
+	__u64 flow, *place;
 	__u8 options;
 
 	if (maybe) {
-		flow = flows_find(c->memory, v, family);
-		if (flow) {
-			__u32 age = sw_flow_age(*flow, c->now);
+		place = flows_find(c->memory, v, &flow, family);
+		if (place) {
+			__u32 age = sw_flow_age(flow, c->now);
 
-			if (sw_flow_state_of(*flow) == SW_FLOW_CONFIRMED) {
+			if (sw_flow_state_of(flow) == SW_FLOW_CONFIRMED) {
 				/* so that a full set loses one that is not in use */
 				if (age > c->config->hz)
-					flows_confirm(flow, c->now);
+					flows_confirm(place, flow, c->now);
 				return pass(SW_REASON_FLOW_KNOWN);
 			}
 			if (age <= c->config->grace_ticks) {
@@ -314,12 +314,12 @@ static __always_inline __u32 handle_segment(struct context *c, struct sw_cpu *cp
 				if (c->service->delivery == SW_DELIVERY_REQSK)
 					deliver_metadata(c->ctx, c->config, SW_CLASS_FOLLOWS,
 							 SW_REASON_ACK_FOLLOWS, c->index,
-							 sw_flow_options(*flow),
+							 sw_flow_options(flow),
 							 (void *)v->tcp - v->l3);
 				return pass(SW_REASON_ACK_FOLLOWS);
 			}
 			if (lookup_known(c->ctx, c->config, v, family)) {
-				flows_confirm(flow, c->now);
+				flows_confirm(place, flow, c->now);
 				return pass(SW_REASON_FLOW_KNOWN);
 			}
 			/* the first delivery was lost: this one may carry the cookie again */

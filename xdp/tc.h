@@ -129,14 +129,14 @@ static __always_inline void tc_mark(struct __sk_buff *skb, __u32 service, __u32 
 static __always_inline bool tc_recall(const struct sw_memory *memory, struct view *v,
 				      struct sw_metadata *meta, const int family)
 {
-	__u64 *flow = flows_find(memory, v, family);
+	__u64 flow, *place = flows_find(memory, v, &flow, family);
 
-	if (!flow || sw_flow_state_of(*flow) != SW_FLOW_HANDSHAKE ||
-	    sw_flow_age(*flow, tick_now()) > memory->config.grace_ticks)
+	if (!place || sw_flow_state_of(flow) != SW_FLOW_HANDSHAKE ||
+	    sw_flow_age(flow, tick_now()) > memory->config.grace_ticks)
 		return false;
 	meta->class_ = SW_CLASS_HANDSHAKE;
 	meta->service = services_find(memory, memory->config.generation & 1, v, family);
-	meta->options = sw_flow_options(*flow);
+	meta->options = sw_flow_options(flow);
 	return true;
 }
 

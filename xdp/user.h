@@ -13,6 +13,13 @@
 #endif
 #endif
 
+/* A loop whose bound is known where it is inlined; GCC has no such pragma, and needs none. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL
+#endif
+
 /* Where the compiler proves away a check that old verifiers need, hide the value from it. */
 #ifdef __bpf__
 #define LAUNDER(x) asm volatile("" : "+r"(x))

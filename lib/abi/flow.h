@@ -29,6 +29,11 @@ enum sw_flow_state {
  * sw_config.flow_shift bits, and the way that is tried first, by bits 32-34. A
  * packet of no connection finds a foreign entry in a full set with probability
  * 2^-29, and passes then: far below what a guessed cookie gains (docs/cookies.md).
+ * That holds for IPv4, and for IPv6 tuples chosen without regard to each other.
+ * Of IPv6 the mixing is fast rather than universal: pairs of tuples that differ in
+ * the upper bits of several words at once may share hash and set more often than
+ * chance would have it. Who finds one gets past the program, to a kernel that has no
+ * such connection.
  * An entry is read and written whole; a full set loses its oldest, whose
  * connection is found in the kernel again.
  */
@@ -156,7 +161,8 @@ struct sw_memory {
 	struct sw_filter filter;
 	struct sw_gate gate;
 	struct sw_ports ports[SW_GENERATIONS];
+	__u32 sources[4]; /* entries of the source sets by enum sw_fate, for readers */
 };
-SW_ASSERT_SIZE(struct sw_memory, 192 + 256 * 128 + 512 * 128 + 131072 + 32768 + 2 * 131072);
+SW_ASSERT_SIZE(struct sw_memory, 192 + 256 * 128 + 512 * 128 + 131072 + 32768 + 2 * 131072 + 16);
 
 #endif

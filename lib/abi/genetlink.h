@@ -14,7 +14,15 @@
  * looked up, in their order, or changes nothing; an empty or absent list ends it.
  * A bound set is referenced, as by a rule of iptables: ipset refuses to destroy or
  * rename it, and swap follows the name. ENOENT: there is no set of that name;
- * EINVAL: it has no skbinfo extension (both say which).
+ * EINVAL: it has no skbinfo extension (a list:set needs none: its members have the
+ * marks, unless it has its own), or more dimensions than DIM (all say which, by the
+ * offset of the attribute). EOPNOTSUPP: the module was built without the marker.
+ *
+ * The first set that has an entry for the packet decides, with the byte
+ * SW_MARK_CLASS_MASK of the entry's mark, which may be 0; an entry whose mask has no bit
+ * of that byte says nothing. Where no set decides, the class that the packet brings in
+ * its mark holds. It is written into the marks of connection and packet; their other
+ * bits are left alone.
  *
  * Multicast group "events": SW_NL_EVENT with EVENT and RING. Unknown attributes
  * and values out of range are refused (EINVAL, with extended acknowledgement),

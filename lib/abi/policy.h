@@ -17,7 +17,7 @@
 
 #include "types.h"
 
-#define SW_ABI_VERSION 2
+#define SW_ABI_VERSION 3
 
 enum sw_mode {
 	SW_MODE_OFF,	 /* pass everything */
@@ -122,14 +122,14 @@ SW_ASSERT_SIZE(struct sw_address_key, 20);
 
 /*
  * Two keys. Cookies of epoch `since` and later are made and checked with
- * key[current], those of earlier epochs with the other one. To rotate: write
- * the other key, then since = next epoch and current in one 64-bit store, then
+ * key[active], those of earlier epochs with the other one. To rotate: write
+ * the other key, then since = next epoch and active in one 64-bit store, then
  * increment version (never 0), which makes the programs derive anew.
  */
 struct sw_keyring {
 	__u64 key[2][2]; /* SipHash keys: 128 bits each */
 	__u32 since;	 /* epoch */
-	__u32 current;	 /* 0 or 1 */
+	__u32 active;	 /* 0 or 1 */
 	__u32 version;
 	__u32 pad0;
 };
@@ -157,7 +157,7 @@ struct sw_config {
 	__u32 abi;	  /* SW_ABI_VERSION; 0: no policy, pass everything */
 	__u32 generation; /* 0 or 1, of ports, services and addresses */
 	__u32 flags;	  /* SW_FLAG_* */
-	__u32 fate_sets;  /* SW_SET_*: which source sets are not empty */
+	__u32 sources;	  /* which source sets are in force, see SW_SET_* below */
 
 	__u8 mac[6];	 /* of the interface */
 	__u8 fragment;	 /* enum sw_action, where no port could be read */
@@ -165,7 +165,7 @@ struct sw_config {
 	__u8 epoch_shift; /* epoch = ticks >> epoch_shift, about a minute */
 	__u8 stamp;	  /* 0 or 1: generation of the filter that new connections are put into */
 	__u8 flow_shift;  /* sw_flows has 1 << flow_shift sets; written with the first policy */
-	__u8 source_shift; /* sw_exact has 1 << source_shift sets; written with the first policy */
+	__u8 source_shift; /* of the tables of exact sources; written with the first policy */
 
 	__u32 window_shift;	/* arming window = 1 << window_shift ticks, about 1/8 s */
 	__u32 grace_ticks;	/* how long a validated ACK may be on its way to its socket */
@@ -183,39 +183,61 @@ struct sw_config {
 SW_ASSERT_SIZE(struct sw_config, 192);
 
 /*
- * Source sets: exact addresses, and prefixes. Value: __u32 enum sw_fate. The maps
- * hold every entry; user space reads them back from there.
+ * Source sets: exact addresses, and prefixes. Each is there twice (generation 0 and
+ * 1). User space replaces all of them at once by writing the generation that is not
+ * in use and storing sw_config.sources, the one word that says
+ *
+ *   bits  0-3   SW_SET_*: which sets are not empty
+ *         4     the generation in force
+ *         8-12  the gate of the exact sets has 1 << this many bits
+ *        16-31  serial number: two writers notice each other
  */
 #define SW_SET_EXACT4 0x01
 #define SW_SET_EXACT6 0x02
 #define SW_SET_PREFIX4 0x04
 #define SW_SET_PREFIX6 0x08
+#define SW_SET_ANY 0x0f
+#define SW_SET_GENERATION_SHIFT 4
+#define SW_SET_GATE_SHIFT 8
+#define SW_SET_SERIAL_SHIFT 16
+
+static inline __u32 sw_set_generation(__u32 sources)
+{
+	return sources >> SW_SET_GENERATION_SHIFT & 1;
+}
+
+static inline __u32 sw_set_gate_shift(__u32 sources)
+{
+	return sources >> SW_SET_GATE_SHIFT & 31;
+}
 
 /*
- * The exact sources again, both families, as the program looks for them: a
- * set-associative table in the map sw_exact, one cache line for each set, where
- * the kernel's hash map takes two or three memory accesses.
+ * The exact sources, both families: a set-associative table in the map sw_exact,
+ * one cache line for each set, where the kernel's hash map takes two or three
+ * memory accesses. Each generation has 1 << sw_config.source_shift sets: twice as
+ * many places as there may be entries.
  *
  *   bits  0-1   enum sw_fate; NONE: free
- *         2     of the first entry only: the set overflowed
  *         3     family: IPv6
  *         8-63  tag: low 56 bits of a keyed hash of the address
  *
- * The hash (hash_exact() in xdp/hash.h) also chooses the set, by its top
- * sw_config.source_shift bits, and the way that is tried first, by bits 32-34.
+ * The hash (hash_exact() in xdp/hash.h) also chooses the first set, by its top
+ * source_shift bits, and in it the way that is tried first, by bits 32-34. An entry
+ * is there, or in a second set, whose number is that of the first with bits of the
+ * tag changed. User space takes the first set while it is not half full, else the
+ * emptier one, so that both are full practically never (Azar et al., Balanced
+ * Allocations, 1999).
  *
  * IPv4 is exact: the tag's low half is a bijection of the address. Two IPv6
- * addresses share all 64 bits (tag and set, from 256 sets on) with probability
- * 2^-62 at most, whatever they are, so that an IPv6 packet of no entry meets the
- * fate of one with 2^-52 among 1,000 entries and 2^-45 among the 131,072 that fit.
+ * addresses share all 64 bits (tag and first set, from 256 sets on) with probability
+ * 2^-62 at most, whatever they are, and then only share both sets. So an IPv6 packet
+ * of no entry meets the fate of one with 2^-52 among 1,000 entries and 2^-42 among a
+ * million.
  *
- * What finds no room in its set is in sw_exact4 or sw_exact6 alone, and the set
- * says so: those are only asked for sets that overflowed. Every store is one
- * word; there is one writer, in user space (lib/source_table.h).
+ * Every store is one word; there is one writer, in user space (lib/source_table.h).
  */
 #define SW_SOURCE_WAYS 8
 #define SW_SOURCE_FATE 0x03
-#define SW_SOURCE_OVERFLOW 0x04
 #define SW_SOURCE_IPV6 0x08
 #define SW_SOURCE_TAG_SHIFT 8
 SW_ASSERT(SW_FATE_COUNT <= SW_SOURCE_FATE + 1, "a fate must fit into an entry of sw_exact");
@@ -237,39 +259,60 @@ static inline __u32 sw_source_way(__u64 hash)
 	return hash >> 32 & (SW_SOURCE_WAYS - 1);
 }
 
-/* The number of the source's set. */
+/* The number of the source's first set, within its generation. */
 static inline __u32 sw_source_index(__u64 hash, __u32 shift)
 {
 	return hash >> 32 >> (32 - (shift & 31));
+}
+
+/* The number of its other set: never the same; from there it leads back. */
+static inline __u32 sw_source_other(__u32 index, __u64 hash, __u32 shift)
+{
+	return index ^ ((__u32)hash * 0x9e3779b1u >> (32 - (shift & 31)) | 1);
 }
 
 /* What an entry says of the source with this tag; NONE: it is of another one, or free. */
 static inline __u32 sw_source_fate(__u64 entry, __u64 tag)
 {
 	entry ^= tag;
-	return entry <= (SW_SOURCE_FATE | SW_SOURCE_OVERFLOW) ? entry & SW_SOURCE_FATE : 0;
+	return entry <= SW_SOURCE_FATE ? entry : 0;
 }
 
-/* Keys of the longest-prefix-match maps. */
+/*
+ * Keys of the longest-prefix-match maps; the generation is a part of the prefix, and
+ * the length counts its eight bits. Value: __u32, enum sw_fate in the low byte, the
+ * length of the prefix itself in the next.
+ */
 struct sw_prefix4 {
 	__u32 length; /* bits */
+	__u8 generation;
 	__u8 address[4];
+	__u8 pad[3]; /* the kernel compares eight bytes at a time */
 };
 struct sw_prefix6 {
 	__u32 length; /* bits */
+	__u8 generation;
 	__u8 address[16];
+	__u8 pad[3];
 };
+SW_ASSERT_SIZE(struct sw_prefix4, 12);
+SW_ASSERT_SIZE(struct sw_prefix6, 24);
+#define SW_PREFIX_VALUE_LENGTH_SHIFT 8
 
 /*
- * sw_memory.gate: a bit says that the sets may hold the source.
- * exact: index by hash_gate_exact(); prefix: by hash_gate_prefix() (both in
- * xdp/hash.h), made of the first 16 bits of an IPv4 and 32 of an IPv6 address. A prefix
- * that covers several indices sets them all.
+ * A bit of a gate says that the sets may hold the source.
+ *
+ * exact: words of the map sw_gate, 1 << source_shift for each generation, of which
+ * as many are in use as sw_config.sources says: at least 16 bits for each entry.
+ * One gate for both families; index by hash_gate_exact().
+ *
+ * prefix: sw_memory.gate, index by hash_gate_prefix() (both in xdp/hash.h), made of
+ * the first 16 bits of an IPv4 and 32 of an IPv6 address. A prefix that covers
+ * several indices sets them all.
  */
-#define SW_GATE_BITS 16
+#define SW_GATE_BITS 16 /* of a prefix gate, and of an exact gate at least */
 struct sw_gate {
-	__u64 exact[SW_FAMILIES][(1 << SW_GATE_BITS) / 64];
-	__u64 prefix[SW_FAMILIES][(1 << SW_GATE_BITS) / 64];
+	__u64 prefix[SW_GENERATIONS][SW_FAMILIES][(1 << SW_GATE_BITS) / 64];
 };
 SW_ASSERT_SIZE(struct sw_gate, 32768);
 

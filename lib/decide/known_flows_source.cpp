@@ -46,6 +46,7 @@ constexpr int dump_attempts = 3;  // a dump that changed meanwhile is read again
 struct Reading {
     KnownFlows* flows = nullptr;
     std::size_t count = 0;
+    std::vector<FlowTuple>* ended = nullptr;
 };
 
 // Of a socket: the peer is the source of what arrives.
@@ -133,12 +134,25 @@ bool read_tuple(const nlattr* attribute, FlowTuple& tuple) {
     return true;
 }
 
+// Both directions: either may be the one in which its packets come in.
+int take_end(const nlmsghdr* message, Reading& reading) {
+    Attributes<CTA_MAX> top;
+    mnl_attr_parse(message, sizeof(nfgenmsg), Attributes<CTA_MAX>::take, &top);
+    for (const int direction : {CTA_TUPLE_ORIG, CTA_TUPLE_REPLY}) {
+        FlowTuple tuple;
+        if (read_tuple(top.of[static_cast<std::size_t>(direction)], tuple)) reading.ended->push_back(tuple);
+    }
+    return MNL_CB_OK;
+}
+
 // Both directions of a connection that both ends have spoken for (ASSURED):
 // neither a forged SYN nor, with nf_conntrack_tcp_loose, a forged ACK makes one.
 int take_entry(const nlmsghdr* message, void* data) {
     auto& reading = *static_cast<Reading*>(data);
-    if (message->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW) ||
-        mnl_nlmsg_get_payload_len(message) < sizeof(nfgenmsg))
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(nfgenmsg)) return MNL_CB_OK;
+    if (message->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE) && reading.ended)
+        return take_end(message, reading);
+    if (message->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW) || !reading.flows)
         return MNL_CB_OK;
     Attributes<CTA_MAX> top;
     mnl_attr_parse(message, sizeof(nfgenmsg), Attributes<CTA_MAX>::take, &top);
@@ -234,14 +248,16 @@ KnownFlowsSource::~KnownFlowsSource() = default;
 Result<KnownFlowsSource> KnownFlowsSource::create(const Options& options) {
     auto impl = std::make_unique<Impl>();
     impl->options = options;
-    if (options.conntrack) {
+    if (options.conntrack || options.ended) {
         // Updates only: a connection counts once it is ASSURED, never when it is new.
-        if (auto reports = open_socket(NETLINK_NETFILTER, NF_NETLINK_CONNTRACK_UPDATE)) {
+        const unsigned groups = (options.conntrack ? NF_NETLINK_CONNTRACK_UPDATE : 0) |
+                                (options.ended ? NF_NETLINK_CONNTRACK_DESTROY : 0);
+        if (auto reports = open_socket(NETLINK_NETFILTER, groups)) {
             impl->reports = std::move(*reports);
         } else if (reports.error().code != ErrorCode::privilege || !options.sockets) {
             return tl::unexpected(reports.error());
         } else {
-            impl->options.conntrack = false;
+            impl->options.conntrack = impl->options.ended = false;
         }
     }
     return KnownFlowsSource(std::move(impl));
@@ -283,10 +299,20 @@ int KnownFlowsSource::fd() const {
     return impl_->reports ? mnl_socket_get_fd(impl_->reports.get()) : -1;
 }
 
-Result<KnownFlowsSource::Reported> KnownFlowsSource::consume(KnownFlows& flows) {
+Result<KnownFlowsSource::Reported> KnownFlowsSource::consume(KnownFlows& flows,
+                                                             std::vector<FlowTuple>* ended) {
+    return consume(&flows, ended);
+}
+
+Result<KnownFlowsSource::Reported> KnownFlowsSource::consume(std::vector<FlowTuple>& ended) {
+    return consume(nullptr, &ended);
+}
+
+Result<KnownFlowsSource::Reported> KnownFlowsSource::consume(KnownFlows* flows,
+                                                             std::vector<FlowTuple>* ended) {
     Reported reported;
     if (!impl_->reports) return reported;
-    Reading reading{&flows};
+    Reading reading{flows, 0, ended};
     // Not for ever: the kernel may report as fast as we read.
     for (int i = 0; i < 1024; i++) {
         const ssize_t length =

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "lib/decide/known_flows.h"
 #include "lib/result.h"
@@ -19,6 +20,7 @@ class KnownFlowsSource {
     struct Options {
         bool sockets = true;
         bool conntrack = true;  // asking loads nf_conntrack_netlink where the kernel may load modules
+        bool ended = false;     // the same socket also tells which connections conntrack forgot
     };
     struct Counts {
         std::size_t sockets = 0;
@@ -45,10 +47,14 @@ class KnownFlowsSource {
         std::size_t flows = 0;
         bool lost = false;
     };
-    [[nodiscard]] Result<Reported> consume(KnownFlows& flows);
+    // With Options::ended, appends both directions of each TCP connection that ended.
+    [[nodiscard]] Result<Reported> consume(KnownFlows& flows, std::vector<FlowTuple>* ended = nullptr);
+    // The same without the option `conntrack`: nobody wants to know the others.
+    [[nodiscard]] Result<Reported> consume(std::vector<FlowTuple>& ended);
 
   private:
     struct Impl;
+    Result<Reported> consume(KnownFlows* flows, std::vector<FlowTuple>* ended);
     explicit KnownFlowsSource(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

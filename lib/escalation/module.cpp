@@ -5,11 +5,14 @@
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string_view>
 
 namespace synward {
 namespace {
+
+constexpr std::size_t set_name_bytes = 32;  // IPSET_MAXNAMELEN, with the NUL
 
 class Request {
   public:
@@ -27,7 +30,8 @@ class Request {
     [[nodiscard]] std::span<const char> bytes() const { return {buffer_.data(), header_->nlmsg_len}; }
 
   private:
-    alignas(nlmsghdr) std::array<char, 512> buffer_{};
+    // More than the longest list of sets takes.
+    alignas(nlmsghdr) std::array<char, 8192> buffer_{};
     nlmsghdr* header_;
 };
 
@@ -144,6 +148,59 @@ Result<ModuleCounters> ModuleControl::counters() {
     if (!counters)
         return fail(ErrorCode::mismatch, "the kernel module synward answers in a form of another version");
     return *counters;
+}
+
+Result<void> ModuleControl::bind(std::span<const ModuleSet> sets) {
+    if (sets.size() > SW_NL_SETS_MAX)
+        return fail(
+            ErrorCode::config,
+            fmt::format("{} sets are too many: the kernel module synward looks at {} at most; put some "
+                        "of them into a list:set",
+                        sets.size(), SW_NL_SETS_MAX));
+    Request request(family_, SW_NL_BIND, NLM_F_ACK);
+    nlmsghdr* header = request.header();
+    std::vector<std::uint32_t> ends;  // of each set, in the message
+    nlattr* list = mnl_attr_nest_start(header, SW_NL_A_SETS);
+    for (const ModuleSet& set : sets) {
+        if (set.name.size() >= set_name_bytes)
+            return fail(ErrorCode::config, fmt::format("no ipset can have the name '{}'", set.name));
+        nlattr* nest = mnl_attr_nest_start(header, SW_NL_A_SET);
+        mnl_attr_put_strz(header, SW_NL_SET_NAME, set.name.c_str());
+        mnl_attr_put_u8(header, SW_NL_SET_DIM, set.dim);
+        mnl_attr_put_u8(header, SW_NL_SET_FLAGS, set.flags);
+        mnl_attr_nest_end(header, nest);
+        ends.push_back(header->nlmsg_len);
+    }
+    mnl_attr_nest_end(header, list);
+    const NetlinkAnswer answer = socket_.ask(request.bytes());
+    if (!answer.error) return {};
+    if (answer.error == EOPNOTSUPP)
+        return fail(
+            ErrorCode::unsupported,
+            "the kernel module synward cannot look at sets: it is of an older release, or was built for "
+            "a kernel without ip_set or marks of connections");
+    const auto wrong =
+        static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), answer.offset) - ends.begin());
+    if (answer.offset == 0 || wrong == sets.size())
+        return fail_answer(answer, "the kernel module synward refuses these sets");
+    const std::string what =
+        fmt::format("the kernel module synward cannot look at the ipset '{}'", sets[wrong].name);
+    // `missing` would say that the module is not there
+    if (answer.error == ENOENT)
+        return fail(ErrorCode::system, fmt::format("{}: it does not exist (any more)", what));
+    return fail_answer(answer, what);
+}
+
+Result<std::vector<ModuleSet>> ModuleControl::bound() {
+    const Request request(family_, SW_NL_GET_BOUND, NLM_F_ACK);
+    std::optional<std::vector<ModuleSet>> sets;
+    const NetlinkAnswer answer =
+        socket_.ask(request.bytes(), [&](const nlmsghdr* message) { sets = read_module_sets(message); });
+    if (answer.error == EOPNOTSUPP) return std::vector<ModuleSet>{};
+    if (answer.error) return fail_answer(answer, "cannot read which sets the kernel module synward looks at");
+    if (!sets)
+        return fail(ErrorCode::mismatch, "the kernel module synward answers in a form of another version");
+    return std::move(*sets);
 }
 
 Result<ModuleEvents> ModuleEvents::subscribe(const ModuleControl& control) {

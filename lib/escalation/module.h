@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,16 @@ struct RingStatus {
     std::uint32_t pid = 0;  // of the reader; 0: unknown here
 };
 
+// An ipset that new connections are looked up in.
+struct ModuleSet {
+    std::string name;
+    std::uint8_t dim = 1;
+    std::uint8_t flags = 1;   // SW_NL_SET_FLAGS
+    std::uint16_t index = 0;  // ip_set's own number; only told
+
+    bool operator==(const ModuleSet&) const = default;
+};
+
 using ModuleCounters = std::array<std::uint64_t, SW_REASON_COUNT>;  // by enum sw_reason
 
 struct ModuleEvent {
@@ -56,6 +67,7 @@ struct ModuleEvent {
 [[nodiscard]] std::optional<RingStatus> read_ring_status(const nlmsghdr* message);
 [[nodiscard]] std::optional<ModuleCounters> read_module_counters(const nlmsghdr* message);
 [[nodiscard]] std::optional<ModuleEvent> read_module_event(const nlmsghdr* message);
+[[nodiscard]] std::optional<std::vector<ModuleSet>> read_module_sets(const nlmsghdr* message);
 
 class ModuleControl {
   public:
@@ -68,6 +80,11 @@ class ModuleControl {
     Result<void> set_policy(const ModulePolicy& policy);
     Result<std::vector<RingStatus>> rings();
     Result<ModuleCounters> counters();
+    // In their order, in place of those that are bound; an empty list ends it. Needs
+    // CAP_NET_ADMIN. Nothing changes on an error, which names the set; `unsupported`:
+    // this module cannot look at sets.
+    Result<void> bind(std::span<const ModuleSet> sets);
+    Result<std::vector<ModuleSet>> bound();
 
   private:
     friend class ModuleEvents;

@@ -109,6 +109,25 @@ bool read_ring(const nlattr* nest, RingStatus& ring) {
     });
 }
 
+bool read_set(const nlattr* nest, ModuleSet& set) {
+    return each_nested(nest, [&](const nlattr* attribute, unsigned type) {
+        switch (type) {
+            case SW_NL_SET_NAME:
+                if (mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) < 0) return false;
+                set.name = mnl_attr_get_str(attribute);
+                return true;
+            case SW_NL_SET_DIM:
+                return read(attribute, set.dim);
+            case SW_NL_SET_FLAGS:
+                return read(attribute, set.flags);
+            case SW_NL_SET_INDEX:
+                return read(attribute, set.index);
+            default:
+                return true;
+        }
+    });
+}
+
 }  // namespace
 
 std::optional<ModuleStatus> read_module_status(const nlmsghdr* message) {
@@ -167,6 +186,20 @@ std::optional<ModuleEvent> read_module_event(const nlmsghdr* message) {
     });
     if (!good || !named) return std::nullopt;
     return event;
+}
+
+std::optional<std::vector<ModuleSet>> read_module_sets(const nlmsghdr* message) {
+    std::optional<std::vector<ModuleSet>> sets;
+    const auto read_one = [&](const nlattr* attribute, unsigned type) {
+        return type != SW_NL_A_SET ||
+               (read_set(attribute, sets->emplace_back()) && !sets->back().name.empty());
+    };
+    const bool good = each_attribute(message, [&](const nlattr* attribute, unsigned type) {
+        if (type != SW_NL_A_SETS) return true;
+        sets.emplace();
+        return each_nested(attribute, read_one);
+    });
+    return good ? sets : std::nullopt;
 }
 
 }  // namespace synward

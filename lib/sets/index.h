@@ -4,8 +4,8 @@
 // mangle rule) goes by the same rule; tests compare the two.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,20 +37,29 @@ struct OwnedSetEntry {
     std::uint32_t packet_mark = 0;
 };
 
-// One set's entries, sorted and immutable. Members of a list are sets of their own.
+// One set's entries, sorted and immutable (lib/sets/contents.h). Members of a list are
+// sets of their own.
 class SetContents;
 
 // An immutable list of sets in the order of their binding.
 class SetIndex {
   public:
     explicit SetIndex(std::vector<std::shared_ptr<const SetContents>> sets);
-    // The class byte; nothing if no set has an entry for it.
+    // The class byte; nothing if no set has an entry for it. An entry whose skbmask has no
+    // bit of that byte says nothing, and the next set is asked.
     [[nodiscard]] std::optional<std::uint8_t> find(const SetQuery& query) const;
     // What the driver hook of this interface shall do with whom, sorted by prefix and
-    // without duplicates: entries by source alone (ip, net, net_iface of that
-    // interface, lists of those). Overlaps are resolved, so that the longest prefix that covers an address
-    // has the fate that find() gives it.
+    // without duplicates: entries by source alone (ip, net, net_iface of that interface,
+    // lists of those). Overlaps are resolved, so that the longest prefix that covers an
+    // address has the fate that find() gives it, and what has none is in no entry: a
+    // prefix with an exception in it becomes the parts around that. A source of which an
+    // earlier set says something else for some ports or packet marks is left to the kernel.
     [[nodiscard]] std::vector<SourceEntry> at_driver(const Fates& fates, std::string_view interface) const;
+    // Entries whose class byte no fate defines.
+    [[nodiscard]] std::size_t undefined(const Fates& fates) const;
+    // Entries of all sets; of a set that is bound twice, twice.
+    [[nodiscard]] std::size_t size() const;
+    [[nodiscard]] const std::vector<std::shared_ptr<const SetContents>>& sets() const { return sets_; }
 
   private:
     std::vector<std::shared_ptr<const SetContents>> sets_;

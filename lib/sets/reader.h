@@ -44,6 +44,15 @@ struct SetHeader {
     std::uint32_t most = 0;        // maxelem; 0: not told
     std::uint32_t references = 0;  // by rules, other sets, the module
     std::uint64_t memory = 0;      // bytes
+    // The random start of its hash: another one is another set under this name. 0: not told.
+    std::uint32_t initval = 0;
+    // Bits of an address that entries of a set with a netmask have; 0: all. A bitmask
+    // that is no netmask is `irregular`: such a set cannot be looked up here.
+    unsigned netmask = 0;
+    bool irregular = false;
+    std::uint32_t packet_mark_mask = 0xffffffff;  // ip_mark: what of a packet's mark is compared
+
+    bool operator==(const SetHeader&) const = default;
 };
 
 struct SetEntry {
@@ -52,6 +61,8 @@ struct SetEntry {
     std::uint8_t protocol = 0;      // IPPROTO_*; likewise
     bool nomatch = false;           // an exception of hash:net*
     std::string_view interface;     // net_iface; valid during the call
+    bool wildcard = false;          // net_iface: every interface whose name begins so
+    bool bridge_port = false;       // net_iface: "physdev:", the port of a bridge it came by
     std::string_view member;        // list: name of the member set; valid during the call
     std::uint32_t packet_mark = 0;  // ip_mark
     std::uint32_t mark = 0;         // skbmark; 0 where the entry has none
@@ -66,6 +77,8 @@ struct SetEntry {
 class SetReader {
   public:
     // `unsupported` where the kernel has no ip_set, `privilege` without CAP_NET_ADMIN.
+    // While entries are read, the kernel refuses to swap, rename or destroy that set
+    // ("busy"), as it does during `ipset save`; headers disturb nobody.
     static Result<SetReader> open();
 
     // All sets, without their entries; or the one of that name (code `missing`).
@@ -73,13 +86,17 @@ class SetReader {
     Result<SetHeader> header(std::string_view name);
 
     // Calls back for every entry, in no order; a set that changes meanwhile may show an
-    // entry twice or not at all. Returns the header.
+    // entry twice or not at all. Returns the header. `unsupported` for a set of kind `other`.
     using Take = std::function<void(const SetEntry&)>;
     Result<SetHeader> read(std::string_view name, const Take& take);
 
   private:
-    explicit SetReader(NetlinkSocket socket) : socket_(std::move(socket)) {}
+    SetReader(NetlinkSocket socket, std::uint8_t protocol)
+        : socket_(std::move(socket)), protocol_(protocol) {}
+    Result<SetHeader> list(std::string_view name, bool entries, const Take& take);
+
     NetlinkSocket socket_;
+    std::uint8_t protocol_;  // the latest that both sides speak
 };
 
 }  // namespace synward

@@ -12,7 +12,7 @@ constexpr unsigned kNoWscale = 15;
 
 // The word w(index) of an epoch's keys.
 std::uint64_t key_word(std::uint32_t epoch, unsigned index, const sw_keyring& keyring) {
-    const auto& master = keyring.key[epoch >= keyring.since ? keyring.current : 1 - keyring.current];
+    const auto& master = keyring.key[epoch >= keyring.since ? keyring.active : 1 - keyring.active];
     Bytes message;
     for (int shift = 0; shift < 32; shift += 8) put8(message, epoch >> shift);
     put8(message, index);

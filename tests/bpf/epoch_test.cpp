@@ -36,7 +36,7 @@ TEST_F(EpochTest, EveryEpochHasOneKey) {
     for (const std::uint32_t current : {0u, 1u}) {
         for (const int since : {-5, -2, -1, 0, 1, 5}) {
             keyring.since = epoch_ + static_cast<std::uint32_t>(since);
-            keyring.current = current;
+            keyring.active = current;
             ++keyring.version;
             store();
             answered(tcp4({.syn = true, .options = linux_syn_options()}).bytes());
@@ -44,7 +44,7 @@ TEST_F(EpochTest, EveryEpochHasOneKey) {
             expect_cookie(epoch_, true, keyring, "right key");
             expect_cookie(epoch_ - 1, true, keyring, "right key");
             sw_keyring other = keyring;
-            other.current = 1 - current;
+            other.active = 1 - current;
             expect_cookie(epoch_, false, other, "the other key");
             expect_cookie(epoch_ - 1, false, other, "the other key");
         }
@@ -55,11 +55,11 @@ TEST_F(EpochTest, RotationLosesNoHandshake) {
     const Bytes syn = tcp4({.syn = true, .options = linux_syn_options()}).bytes();
     const Bytes reply = answered(syn);
     sw_keyring& keyring = policy.config.keyring;
-    keyring.key[1 - keyring.current][0] ^= 0x1111;  // step one: the key that no live cookie uses
+    keyring.key[1 - keyring.active][0] ^= 0x1111;  // step one: the key that no live cookie uses
     ++keyring.version;
     store();
     keyring.since = epoch_ + 1;  // step two: it is named for the next epoch
-    keyring.current = 1 - keyring.current;
+    keyring.active = 1 - keyring.active;
     ++keyring.version;
     store();
     expect(finishing_ack(syn, reply), SW_REASON_ACK_VALIDATED);

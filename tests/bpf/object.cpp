@@ -32,7 +32,7 @@ int remember(libbpf_print_level level, const char* format, va_list arguments) {
 }
 
 bool is_table(const std::string& name) {
-    return name == "sw_tickets" || name == "sw_exact4" || name == "sw_exact6";
+    return name == "sw_tickets";
 }
 
 }  // namespace
@@ -51,7 +51,8 @@ Object::Object(const std::string& path) {
         // An empty table of a quarter of a million buckets takes a millisecond to walk.
         if (is_table(bpf_map__name(each))) bpf_map__set_max_entries(each, 4096);
         if (bpf_map__name(each) == std::string("sw_flows")) bpf_map__set_max_entries(each, 1 << kFlowShift);
-        if (bpf_map__name(each) == std::string("sw_exact")) bpf_map__set_max_entries(each, 1 << kSourceShift);
+        if (bpf_map__name(each) == std::string("sw_exact")) bpf_map__set_max_entries(each, 2 << kSourceShift);
+        if (bpf_map__name(each) == std::string("sw_gate")) bpf_map__set_max_entries(each, 2 << kSourceShift);
     }
     if (bpf_object__load(object_.get())) fail("cannot load " + path);
     xdp_ = this->program(SW_PROGRAM_XDP);
@@ -97,7 +98,7 @@ void* Object::part(const std::string& name, const void* key, std::size_t size) c
         {"sw_state", offsetof(sw_memory, state), sizeof(sw_state), SW_SERVICES},
         {"sw_services", offsetof(sw_memory, services), sizeof(sw_service), SW_GENERATIONS * SW_SERVICES},
         {"sw_filter", offsetof(sw_memory, filter), sizeof(sw_filter), 1},
-        {"sw_gate", offsetof(sw_memory, gate), sizeof(sw_gate), 1},
+        {"prefix gates", offsetof(sw_memory, gate), sizeof(sw_gate), 1},
         {"sw_ports", offsetof(sw_memory, ports), sizeof(sw_ports), SW_GENERATIONS},
     };
     for (const Part& p : parts) {

@@ -85,7 +85,7 @@ TEST(Options, AreReadAsLinuxReadsThem) {
 }
 
 TEST(Cookie, RoundTripsThroughItsOwnVerification) {
-    sw_keyring keyring{.key = {{1, 2}, {3, 4}}, .since = 100, .current = 1};
+    sw_keyring keyring{.key = {{1, 2}, {3, 4}}, .since = 100, .active = 1};
     const Bytes frame =
         (Ethernet{} / Packet(Ipv6{}) / Tcp{.syn = true, .options = linux_syn_options()}).bytes();
     const Segment syn = dissect(frame);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <stdexcept>
 
 #include "clock.h"
 #include "object.h"
@@ -100,15 +101,62 @@ void Policy::put_exact(std::span<sw_source_set> sets, const Address& source, sw_
     __u64 words[2] = {};
     std::memcpy(words, source.data(), source.size());
     const __u64 hash = hash_exact(config.hash_key, words, family);
-    auto& entry = sets[hash >> (64 - kSourceShift)].entry;
-    const unsigned first = exact == Exact::first_way ? sw_source_way(hash) : SW_SOURCE_WAYS - 1;
-    for (unsigned tried = 0; exact != Exact::overflow && tried < SW_SOURCE_WAYS; ++tried) {
-        auto& way = entry[(first + tried) % SW_SOURCE_WAYS];
-        if (way & SW_SOURCE_FATE) continue;
-        way |= sw_source_tag(hash, family) | fate;
-        return;
+    const std::uint32_t first_set = sw_source_index(hash, kSourceShift);
+    const std::uint32_t other_set = sw_source_other(first_set, hash, kSourceShift);
+    const unsigned first = exact == Exact::last_way ? SW_SOURCE_WAYS - 1 : sw_source_way(hash);
+    for (const std::uint32_t set :
+         {exact == Exact::other_set ? other_set : first_set, other_set, first_set}) {
+        for (unsigned tried = 0; tried < SW_SOURCE_WAYS; ++tried) {
+            auto& way = sets[set].entry[(first + tried) % SW_SOURCE_WAYS];
+            if (way & SW_SOURCE_FATE) continue;
+            way = sw_source_tag(hash, family) | fate;
+            return;
+        }
     }
-    entry[0] |= SW_SOURCE_OVERFLOW;
+    throw std::runtime_error("both sets of a source are full");
+}
+
+void Policy::store_sources(const Object& object, sw_config& stored) const {
+    stored.sources = source_generation << SW_SET_GENERATION_SHIFT | kGateShift << SW_SET_GATE_SHIFT;
+    std::array<sw_source_set, 1 << kSourceShift> sets{};
+    std::uint64_t gate = 0;
+    auto prefix = std::make_unique<sw_gate>(object.read<sw_gate>("prefix gates", 0));
+    auto& bits = prefix->prefix[source_generation];
+    std::memset(bits, 0, sizeof bits);
+    for (const auto& [address, length, fate] : fates) {
+        const bool v6 = address.size() == 16;
+        if (length == 8 * address.size()) {
+            stored.sources |= v6 ? SW_SET_EXACT6 : SW_SET_EXACT4;
+            put_exact(sets, address, fate);
+            // Which bit is the program's own hash; "may be there" is true for all.
+            gate = ~std::uint64_t{0};
+            continue;
+        }
+        stored.sources |= v6 ? SW_SET_PREFIX6 : SW_SET_PREFIX4;
+        const std::uint32_t value = fate | length << SW_PREFIX_VALUE_LENGTH_SHIFT;
+        if (v6) {
+            sw_prefix6 key{};
+            key.length = 8 + length;
+            key.generation = static_cast<__u8>(source_generation);
+            std::copy(address.begin(), address.end(), key.address);
+            object.write("sw_prefix6", key, value);
+            std::memset(bits[SW_IPV6], 0xff, sizeof bits[SW_IPV6]);
+        } else {
+            sw_prefix4 key{};
+            key.length = 8 + length;
+            key.generation = static_cast<__u8>(source_generation);
+            std::copy(address.begin(), address.end(), key.address);
+            object.write("sw_prefix4", key, value);
+            const unsigned first = get16(address, 0), span = length >= 16 ? 1 : 1u << (16 - length);
+            for (unsigned i = first; i < first + span; ++i) bits[SW_IPV4][i / 64] |= 1ull << (i % 64);
+        }
+    }
+    const std::uint32_t base = source_generation << kSourceShift;
+    for (std::uint32_t i = 0; i < sets.size(); ++i) {
+        object.write("sw_exact", base + i, sets[i]);
+        object.write("sw_gate", base + i, gate);
+    }
+    object.write("prefix gates", std::uint32_t{0}, *prefix);
 }
 
 void Policy::store(const Object& object) const {
@@ -132,41 +180,8 @@ void Policy::store(const Object& object) const {
     }
 
     sw_config stored = config;
-    for (const char* map : {"sw_exact4", "sw_exact6", "sw_prefix4", "sw_prefix6"}) object.clear(map);
-    std::array<sw_source_set, 1 << kSourceShift> sets{};
-    auto gate = std::make_unique<sw_gate>();
-    for (const auto& [address, bits, fate] : fates) {
-        const bool v6 = address.size() == 16;
-        const auto value = static_cast<std::uint32_t>(fate);
-        if (bits == 8 * address.size()) {
-            stored.fate_sets |= v6 ? SW_SET_EXACT6 : SW_SET_EXACT4;
-            std::array<std::uint8_t, 16> key{};
-            std::copy(address.begin(), address.end(), key.begin());
-            if (v6)
-                object.write("sw_exact6", key, value);
-            else
-                object.write("sw_exact4", std::array<std::uint8_t, 4>{key[0], key[1], key[2], key[3]}, value);
-            put_exact(sets, address, fate);
-            // Which bit is the program's own hash; "may be there" is true for all.
-            std::memset(gate->exact[v6], 0xff, sizeof gate->exact[v6]);
-            continue;
-        }
-        stored.fate_sets |= v6 ? SW_SET_PREFIX6 : SW_SET_PREFIX4;
-        if (v6) {
-            sw_prefix6 key{.length = bits, .address = {}};
-            std::copy(address.begin(), address.end(), key.address);
-            object.write("sw_prefix6", key, value);
-            std::memset(gate->prefix[SW_IPV6], 0xff, sizeof gate->prefix[SW_IPV6]);
-        } else {
-            sw_prefix4 key{.length = bits, .address = {}};
-            std::copy(address.begin(), address.end(), key.address);
-            object.write("sw_prefix4", key, value);
-            const unsigned first = get16(address, 0), span = bits >= 16 ? 1 : 1u << (16 - bits);
-            for (unsigned i = first; i < first + span; ++i) gate->prefix[SW_IPV4][i / 64] |= 1ull << (i % 64);
-        }
-    }
-    for (std::uint32_t i = 0; i < sets.size(); ++i) object.write("sw_exact", i, sets[i]);
-    object.write("sw_gate", zero, *gate);
+    for (const char* map : {"sw_prefix4", "sw_prefix6"}) object.clear(map);
+    store_sources(object, stored);
     object.clear("sw_tickets");
     for (const StoredTicket& ticket : tickets) {
         // One that ends with this tick means nothing in the next, and so in this one.

@@ -47,8 +47,10 @@ struct Policy {
     std::map<std::pair<Address, unsigned>, unsigned> addresses;  // address, port -> service
     std::vector<Fate> fates;
     // Where the exact ones are: in the way that is tried first, in the last one, or
-    // in the hash map alone because their sets overflowed.
-    enum class Exact { first_way, last_way, overflow } exact = Exact::first_way;
+    // in their other set.
+    enum class Exact { first_way, last_way, other_set } exact = Exact::first_way;
+    // Of the source sets; what the generation not in force holds is left alone.
+    unsigned source_generation = 0;
     std::vector<StoredTicket> tickets;
 
     // Service 1 always armed on port 80, 2 monitor, 3 auto and idle, 4 off, 5 on
@@ -58,8 +60,10 @@ struct Policy {
     // Writes everything, into config.generation; config last.
     void store(const Object& object) const;
 
-    // One exact source in the table.
+    // One exact source in the table of one generation. Throws if its sets are full.
     void put_exact(std::span<sw_source_set> sets, const Address& source, sw_fate fate) const;
+    // Every fate, into `source_generation`; config.sources names it afterwards.
+    void store_sources(const Object& object, sw_config& stored) const;
 
     // As the program shall see it.
     [[nodiscard]] unsigned service_of(const Address& destination, unsigned port) const;

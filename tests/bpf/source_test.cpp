@@ -26,7 +26,7 @@ TEST_F(SourceTest, ExactAddresses) {
                     {address("203.0.113.8"), 32, SW_FATE_ALLOW},
                     {address("2001:db8:9::7"), 128, SW_FATE_DENY},
                     {address("2001:db8:9::8"), 128, SW_FATE_ALLOW}};
-    for (const auto where : {Policy::Exact::first_way, Policy::Exact::last_way, Policy::Exact::overflow}) {
+    for (const auto where : {Policy::Exact::first_way, Policy::Exact::last_way, Policy::Exact::other_set}) {
         policy.exact = where;
         store();
         expect_from("203.0.113.7", SW_REASON_SOURCE_DENIED);
@@ -38,45 +38,96 @@ TEST_F(SourceTest, ExactAddresses) {
     }
 }
 
-// Twice as many as the table has ways: full sets, and both families in them.
-TEST_F(SourceTest, ExactAddressesBeyondTheTable) {
-    for (std::uint8_t i = 0; i < 128; ++i) {
+// As many as the table holds at most: sets that are full, and both families in them.
+TEST_F(SourceTest, ExactAddressesInFullSets) {
+    for (std::uint8_t i = 0; i < 32; ++i) {
         const sw_fate fate = i % 2 ? SW_FATE_DENY : SW_FATE_ALLOW;
         policy.fates.push_back({{203, 0, 113, i}, 32, fate});
         Address v6 = address("2001:db8:9::");
         v6[i % 8 + 8] = static_cast<std::uint8_t>(i + 1);
         policy.fates.push_back({v6, 128, fate});
     }
-    store();
-    unsigned overflowed = 0;
-    for (std::uint32_t i = 0; i < 1u << kSourceShift; ++i)
-        overflowed += (object().read<sw_source_set>("sw_exact", i).entry[0] & SW_SOURCE_OVERFLOW) != 0;
-    EXPECT_GT(overflowed, 0u);
-    for (const Fate& fate : policy.fates) {
-        const Tcp syn{.destination = kWebPort, .syn = true};
-        const auto due = fate.fate == SW_FATE_DENY ? SW_REASON_SOURCE_DENIED : SW_REASON_SOURCE_ALLOWED;
-        if (fate.bits == 32)
-            expect(Ethernet{} / Packet(Ipv4{.source = fate.address}) / syn, due);
-        else
-            expect(Ethernet{} / Packet(Ipv6{.source = fate.address}) / syn, due);
+    for (const auto where : {Policy::Exact::first_way, Policy::Exact::other_set}) {
+        policy.exact = where;
+        store();
+        for (const Fate& fate : policy.fates) {
+            const Tcp syn{.destination = kWebPort, .syn = true};
+            const auto due = fate.fate == SW_FATE_DENY ? SW_REASON_SOURCE_DENIED : SW_REASON_SOURCE_ALLOWED;
+            if (fate.bits == 32)
+                expect(Ethernet{} / Packet(Ipv4{.source = fate.address}) / syn, due);
+            else
+                expect(Ethernet{} / Packet(Ipv6{.source = fate.address}) / syn, due);
+        }
+        expect_from("203.0.113.128", SW_REASON_SYN_ANSWERED);
+        expect_from("2001:db8:9::ffff", SW_REASON_SYN_ANSWERED);
     }
-    expect_from("203.0.113.128", SW_REASON_SYN_ANSWERED);
-    expect_from("2001:db8:9::ffff", SW_REASON_SYN_ANSWERED);
 }
 
-// The hash maps are what a denied source would pay for: only full sets ask them.
-TEST_F(SourceTest, TheTableAnswersAlone) {
-    policy.fates = {{address("203.0.113.7"), 32, SW_FATE_DENY},
-                    {address("2001:db8:9::7"), 128, SW_FATE_DENY}};
-    store();
-    object().clear("sw_exact4");
-    object().clear("sw_exact6");
-    expect_from("203.0.113.7", SW_REASON_SOURCE_DENIED);
-    expect_from("2001:db8:9::7", SW_REASON_SOURCE_DENIED);
-    store();
-    for (std::uint32_t i = 0; i < 1u << kSourceShift; ++i) object().write("sw_exact", i, sw_source_set{});
-    expect_from("203.0.113.7", SW_REASON_SYN_ANSWERED);
-    expect_from("2001:db8:9::7", SW_REASON_SYN_ANSWERED);
+// Two lists that contradict each other: the word says which is in force, whole.
+TEST_F(SourceTest, OneGenerationIsInForce) {
+    const Policy one = [&] {
+        Policy p = policy;
+        p.fates = {{address("203.0.113.7"), 32, SW_FATE_DENY},
+                   {address("198.18.0.0"), 15, SW_FATE_DENY},
+                   {address("2001:db8:9::7"), 128, SW_FATE_ALLOW},
+                   {address("2001:db8:a::"), 48, SW_FATE_ALLOW}};
+        return p;
+    }();
+    Policy other = policy;
+    other.source_generation = 1;
+    other.fates = {{address("203.0.113.7"), 32, SW_FATE_ALLOW},
+                   {address("203.0.113.8"), 32, SW_FATE_DENY},
+                   {address("2001:db8:a::"), 48, SW_FATE_DENY},
+                   {address("2001:db8:b::"), 48, SW_FATE_DENY}};
+    one.store(object());
+    sw_config first = object().read<sw_config>("sw_config", 0), second = first;
+    other.store_sources(object(), second);
+    for (int turn = 0; turn < 2; ++turn) {
+        policy.fates = one.fates;
+        object().write("sw_config", std::uint32_t{0}, first);
+        expect_from("203.0.113.7", SW_REASON_SOURCE_DENIED);
+        expect_from("203.0.113.8", SW_REASON_SYN_ANSWERED);
+        expect_from("198.19.1.2", SW_REASON_SOURCE_DENIED);
+        expect_from("2001:db8:9::7", SW_REASON_SOURCE_ALLOWED);
+        expect_from("2001:db8:a::1", SW_REASON_SOURCE_ALLOWED);
+        expect_from("2001:db8:b::1", SW_REASON_SYN_ANSWERED);
+        policy.fates = other.fates;
+        object().write("sw_config", std::uint32_t{0}, second);
+        expect_from("203.0.113.7", SW_REASON_SOURCE_ALLOWED);
+        expect_from("203.0.113.8", SW_REASON_SOURCE_DENIED);
+        expect_from("198.19.1.2", SW_REASON_SYN_ANSWERED);
+        expect_from("2001:db8:9::7", SW_REASON_SYN_ANSWERED);
+        expect_from("2001:db8:a::1", SW_REASON_SOURCE_DENIED);
+        expect_from("2001:db8:b::1", SW_REASON_SOURCE_DENIED);
+    }
+}
+
+// A prefix of every length, told apart from its neighbour by the last bit of it.
+TEST_F(SourceTest, PrefixesOfEveryLength) {
+    const auto check = [&](const Address& base) {
+        for (unsigned length = 1; length < 8 * base.size(); ++length) {
+            Address inside = base, outside = base;
+            for (unsigned bit = length; bit < 8 * base.size(); ++bit)
+                inside[bit / 8] &= static_cast<std::uint8_t>(~(0x80 >> bit % 8));
+            policy.fates = {{inside, length, SW_FATE_DENY}};
+            store();
+            outside[(length - 1) / 8] ^= static_cast<std::uint8_t>(0x80 >> (length - 1) % 8);
+            for (const auto& [from, fate] :
+                 {std::pair(base, SW_REASON_SOURCE_DENIED), {outside, SW_REASON_COUNT}}) {
+                const Tcp syn{.destination = kWebPort, .syn = true};
+                const Bytes frame = (from.size() == 4 ? Ethernet{} / Packet(Ipv4{.source = from}) / syn
+                                                      : Ethernet{} / Packet(Ipv6{.source = from}) / syn)
+                                        .bytes();
+                const Outcome seen = send(frame);
+                if (fate == SW_REASON_COUNT)
+                    EXPECT_NE(seen.reason(), SW_REASON_SOURCE_DENIED) << "outside of /" << length;
+                else
+                    EXPECT_EQ(seen.reason(), fate) << "inside of /" << length;
+            }
+        }
+    };
+    check(address("203.0.113.7"));
+    check(address("2001:db8:9:1234:5678:9abc:def0:7"));
 }
 
 // The same tag of the other family is another source; so is an entry without a fate.
@@ -152,12 +203,13 @@ TEST_F(SourceTest, ComesBeforeTheShape) {
 TEST_F(SourceTest, NothingIsLookedUpWhereTheGateIsShut) {
     policy.fates = {{address("203.0.113.7"), 32, SW_FATE_DENY}, {address("198.18.0.0"), 15, SW_FATE_DENY}};
     store();
-    object().write("sw_gate", std::uint32_t{0}, sw_gate{});
+    object().write("prefix gates", std::uint32_t{0}, sw_gate{});
+    for (std::uint32_t i = 0; i < 2u << kSourceShift; ++i) object().write("sw_gate", i, std::uint64_t{0});
     expect_from("203.0.113.7", SW_REASON_SYN_ANSWERED);
     expect_from("198.18.9.9", SW_REASON_SYN_ANSWERED);
     store();
     sw_config config = object().read<sw_config>("sw_config", 0);
-    config.fate_sets = 0;
+    config.sources = 0;
     object().write("sw_config", std::uint32_t{0}, config);
     expect_from("203.0.113.7", SW_REASON_SYN_ANSWERED);
 }

@@ -12,8 +12,10 @@ REQUEST, MULTI, ACK, DUMP = 1, 2, 4, 0x300
 NESTED = 0x8000
 CTRL, GETFAMILY, FAMILY_ID, FAMILY_NAME, MCAST_GROUPS = 16, 3, 1, 2, 7
 
-GET, SET, GET_RINGS, GET_COUNTERS, EVENT = 1, 2, 3, 4, 5
-A_ABI, A_VERSION, A_POLICY, A_RING, A_COUNTERS, A_EVENT = 1, 2, 3, 4, 5, 6
+GET, SET, GET_RINGS, GET_COUNTERS, EVENT, BIND, GET_BOUND = 1, 2, 3, 4, 5, 6, 7
+A_ABI, A_VERSION, A_POLICY, A_RING, A_COUNTERS, A_EVENT, A_SETS, A_SET = 1, 2, 3, 4, 5, 6, 8, 9
+SET_NAME, SET_DIM, SET_FLAGS, SET_INDEX = 1, 2, 3, 4
+SETS_MAX = 64
 POLICY = {"fail": (1, "B"), "slots": (2, "I"), "bytes": (3, "Q"), "deadline": (4, "I")}
 RING = {
     name: (number, kind)
@@ -53,6 +55,12 @@ def attributes(data):
 def fields(data, table):
     found = attributes(data)
     return {name: struct.unpack("<" + kind, found[number])[0] for name, (number, kind) in table.items() if number in found}
+
+
+def set_attribute(name, dim, flags):
+    """A set of SW_NL_BIND."""
+    parts = attribute(SET_NAME, name.encode() + b"\0") + attribute(SET_DIM, bytes([dim])) + attribute(SET_FLAGS, bytes([flags]))
+    return attribute(A_SET | NESTED, parts)
 
 
 class Client:
@@ -114,6 +122,26 @@ class Client:
     def counters(self):
         found = attributes(attributes(self.call(self.family, GET_COUNTERS)[0][20:])[A_COUNTERS])
         return {kind - 1: struct.unpack("<Q", data)[0] for kind, data in found.items()}
+
+    def bind_raw(self, payload):
+        self.call(self.family, BIND, payload)
+
+    def bind(self, *sets):
+        """Each a name, or a name, dimension and flags."""
+        sets = [(item, 1, 1) if isinstance(item, str) else item for item in sets]
+        self.bind_raw(attribute(A_SETS | NESTED, b"".join(set_attribute(*item) for item in sets)))
+
+    def bound(self):
+        """Name, dimension, flags and index of each."""
+        data = attributes(self.call(self.family, GET_BOUND)[0][20:])[A_SETS]
+        sets = []
+        while data:
+            length = struct.unpack_from("<H", data)[0]
+            parts = attributes(data[4:length])
+            index = struct.unpack("<H", parts[SET_INDEX])[0]
+            sets.append((parts[SET_NAME].rstrip(b"\0").decode(), parts[SET_DIM][0], parts[SET_FLAGS][0], index))
+            data = data[(length + 3) & ~3 :]
+        return sets
 
     def listen(self):
         self.socket.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, self.groups["events"])

@@ -32,6 +32,8 @@ def module_path():
 
 def load(*parameters):
     if not os.path.isdir("/sys/module/synward"):
+        # insmod brings nothing along; where ip_set is built in, there is nothing to bring
+        subprocess.run(["modprobe", "-q", "ip_set"], check=False)
         run("insmod", module_path(), *parameters)
 
 

@@ -40,7 +40,9 @@ class InstanceTest : public testing::Test {
     // As the daemon does on a reload.
     void apply(Instance& instance) {
         const CompiledPolicy previous = must(instance.read_policy());
-        must(instance.apply(compiled(&previous)));
+        const CompiledPolicy policy = compiled(&previous);
+        must(instance.apply(policy));
+        must(must(instance.sources()).replace(policy.sources));
     }
 
     TestNamespace space_;

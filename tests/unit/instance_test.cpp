@@ -300,9 +300,9 @@ TEST_F(InstanceTest, KeysRotateAndNotTooSoon) {
     const sw_keyring before = instance.config().keyring;
     EXPECT_TRUE(must(instance.rotate_keys()));
     const sw_keyring after = instance.config().keyring;
-    EXPECT_NE(after.current, before.current);
-    EXPECT_NE(std::memcmp(after.key[after.current], before.key[after.current], 16), 0);
-    EXPECT_EQ(std::memcmp(after.key[before.current], before.key[before.current], 16), 0);
+    EXPECT_NE(after.active, before.active);
+    EXPECT_NE(std::memcmp(after.key[after.active], before.key[after.active], 16), 0);
+    EXPECT_EQ(std::memcmp(after.key[before.active], before.key[before.active], 16), 0);
     EXPECT_EQ(after.since, before.since + 4) << "first_keyring() lies two epochs back, the new key two ahead";
     EXPECT_FALSE(must(instance.rotate_keys()));
     const sw_keyring later = instance.config().keyring;
@@ -344,7 +344,7 @@ TEST_F(InstanceTest, TheStatusIsComplete) {
     EXPECT_EQ(status["interface"], "here");
     EXPECT_EQ(status["attach_mode"], "native");
     EXPECT_EQ(status["services"][0]["name"], "web");
-    EXPECT_EQ(status["deny"], nlohmann::json::array({"203.0.113.0/24"}));
+    EXPECT_EQ(status["sources"]["deny"], 1);
     EXPECT_GT(status["memory_bytes"].get<std::uint64_t>(), 512u * 1024);
     EXPECT_LT(status["memory_bytes"].get<std::uint64_t>(), 64u << 20);
     EXPECT_EQ(must(instance.count_flows()), 0u);

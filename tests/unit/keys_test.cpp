@@ -23,7 +23,7 @@ void rotate(sw_keyring& ring, const KeyRotation& plan) {
     ring.key[plan.slot][0] = plan.key[0];
     ring.key[plan.slot][1] = plan.key[1];
     ring.since = plan.since;
-    ring.current = plan.current;
+    ring.active = plan.active;
 }
 
 TEST(Keys, TheFirstKeyringHasTwoDifferentKeysAndCanRotateAtOnce) {

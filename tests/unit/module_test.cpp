@@ -34,6 +34,7 @@ class Message {
     }
     Message& begin(std::uint16_t type) { return (nest_ = mnl_attr_nest_start(header_, type), *this); }
     Message& end() { return (mnl_attr_nest_end(header_, nest_), *this); }
+    nlmsghdr* raw() { return header_; }
     operator const nlmsghdr*() const { return header_; }
 
   private:
@@ -74,6 +75,35 @@ TEST(ModuleMessage, AStatusOfAnotherFormIsRefused) {
         Message(SW_NL_GET).u32(SW_NL_A_ABI, 1).begin(SW_NL_A_POLICY).u16(SW_NL_POLICY_SLOTS, 1).end()));
     // what a later version adds is no obstacle
     EXPECT_TRUE(read_module_status(Message(SW_NL_GET).u32(SW_NL_A_ABI, 1).u64(SW_NL_ATTRIBUTES + 3, 1)));
+}
+
+TEST(ModuleMessage, Sets) {
+    Message message(SW_NL_GET_BOUND);
+    nlattr* list = mnl_attr_nest_start(message.raw(), SW_NL_A_SETS);
+    message.begin(SW_NL_A_SET)
+        .text(SW_NL_SET_NAME, "blocked")
+        .u8(SW_NL_SET_DIM, 2)
+        .u8(SW_NL_SET_FLAGS, 3)
+        .u16(SW_NL_SET_INDEX, 7)
+        .end()
+        .begin(SW_NL_A_SET)
+        .text(SW_NL_SET_NAME, "friends")
+        .end();
+    mnl_attr_nest_end(message.raw(), list);
+    const auto sets = read_module_sets(message);
+    ASSERT_TRUE(sets);
+    EXPECT_EQ(*sets, (std::vector<ModuleSet>{{"blocked", 2, 3, 7}, {"friends"}}));
+    EXPECT_EQ(read_module_sets(Message(SW_NL_GET_BOUND).begin(SW_NL_A_SETS).end()), std::vector<ModuleSet>{});
+}
+
+TEST(ModuleMessage, SetsOfAnotherFormAreRefused) {
+    EXPECT_FALSE(read_module_sets(Message(SW_NL_GET_BOUND)));
+    EXPECT_FALSE(read_module_sets(Message(SW_NL_GET_BOUND).u8(SW_NL_A_SETS, 1)));
+    Message nameless(SW_NL_GET_BOUND);
+    nlattr* list = mnl_attr_nest_start(nameless.raw(), SW_NL_A_SETS);
+    nameless.begin(SW_NL_A_SET).u8(SW_NL_SET_DIM, 1).end();
+    mnl_attr_nest_end(nameless.raw(), list);
+    EXPECT_FALSE(read_module_sets(nameless));
 }
 
 TEST(ModuleMessage, Ring) {

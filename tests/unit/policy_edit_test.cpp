@@ -92,7 +92,7 @@ TEST_F(PolicyEditTest, ALaterFateOfASourceWins) {
     ASSERT_TRUE(merged);
     ASSERT_EQ(merged->sources.size(), 2u);
     EXPECT_EQ(merged->sources[0].fate, SW_FATE_ALLOW);
-    EXPECT_EQ(merged->config.fate_sets, static_cast<unsigned>(SW_SET_EXACT4 | SW_SET_PREFIX6));
+    EXPECT_EQ(merged->sources[1].prefix, *Prefix::parse("2001:db8::/32"));
 }
 
 }  // namespace

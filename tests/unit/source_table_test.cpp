@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 #include <random>
 
 #include "lib/keys.h"
@@ -15,7 +14,8 @@
 namespace synward {
 namespace {
 
-constexpr unsigned shift = 4;
+constexpr unsigned shift = 8;
+constexpr std::size_t capacity = (SW_SOURCE_WAYS / 2) << shift;
 
 class SourceTableTest : public testing::Test {
   protected:
@@ -43,18 +43,14 @@ class SourceTableTest : public testing::Test {
         return hash_exact(key, words, a.family);
     }
     [[nodiscard]] sw_source_set& set_of(const Address& a) { return sets[hash(a) >> (64 - shift)]; }
-    // Nothing: the program would ask the hash map.
-    std::optional<unsigned> seen(const Address& a) {
+    // As sets_exact() finds it.
+    sw_fate seen(const Address& a) {
         const __u64 tag = sw_source_tag(hash(a), a.family);
-        for (const __u64 entry : set_of(a).entry)
-            if (const unsigned fate = sw_source_fate(entry, tag)) return fate;
-        if (set_of(a).entry[0] & SW_SOURCE_OVERFLOW) return std::nullopt;
+        const std::uint32_t first = sw_source_index(hash(a), shift);
+        for (const std::uint32_t set : {first, sw_source_other(first, hash(a), shift)})
+            for (const __u64 entry : sets[set].entry)
+                if (const unsigned fate = sw_source_fate(entry, tag)) return static_cast<sw_fate>(fate);
         return SW_FATE_NONE;
-    }
-    [[nodiscard]] unsigned overflowed() const {
-        unsigned count = 0;
-        for (const sw_source_set& set : sets) count += (set.entry[0] & SW_SOURCE_OVERFLOW) != 0;
-        return count;
     }
     [[nodiscard]] unsigned used() const {
         unsigned count = 0;
@@ -87,61 +83,72 @@ TEST_F(SourceTableTest, TellsFatesAndTheirChange) {
 
 TEST_F(SourceTableTest, TheFirstOfAWayIsWhereTheProgramLooksFirst) {
     const Address a = *Address::parse("2001:db8::1");
-    table.put(a, SW_FATE_DENY);
+    ASSERT_TRUE(table.put(a, SW_FATE_DENY));
     EXPECT_TRUE(sw_source_fate(set_of(a).entry[sw_source_way(hash(a))], sw_source_tag(hash(a), a.family)));
 }
 
-// Nobody listed is ever missed: found, or the set says that it overflowed.
-TEST_F(SourceTableTest, MissesNothingWhenFull) {
-    const auto sources = random_sources(2 * SW_SOURCE_WAYS << shift);
-    table.fill(sources);
-    EXPECT_GT(overflowed(), 0u);
-    for (const SourceEntry& s : sources) {
-        const auto fate = seen(s.prefix.address);
-        EXPECT_TRUE(!fate || *fate == s.fate) << s.prefix.to_string();
-    }
-    // A full set answers for those that it holds all the same, also after a change.
-    auto changed = sources;
-    for (SourceEntry& s : changed) s.fate = s.fate == SW_FATE_DENY ? SW_FATE_ALLOW : SW_FATE_DENY;
-    const unsigned before = used();
-    table.fill(changed);
-    EXPECT_EQ(used(), before);
-    for (const SourceEntry& s : changed) {
-        const auto fate = seen(s.prefix.address);
-        EXPECT_TRUE(!fate || *fate == s.fate) << s.prefix.to_string();
+TEST_F(SourceTableTest, TheOtherSetIsAnotherAndLeadsBack) {
+    for (int i = 0; i < 10'000; i++) {
+        const __u64 h = random();
+        for (const unsigned bits : {1u, 4u, 15u, 22u, 31u}) {
+            const std::uint32_t first = sw_source_index(h, bits), other = sw_source_other(first, h, bits);
+            ASSERT_NE(first, other);
+            ASSERT_LT(other, 1u << bits);
+            ASSERT_EQ(sw_source_other(other, h, bits), first);
+        }
     }
 }
 
-// A long life of additions and removals, against the list that it should be.
-TEST_F(SourceTableTest, SettlesToWhatIsListed) {
+// Half full it takes whoever comes; beyond, it says when it is full, and forgets nobody.
+TEST_F(SourceTableTest, HoldsItsCapacityAndSaysWhenItIsFull) {
+    std::vector<SourceEntry> held;
+    for (const SourceEntry& s : random_sources(capacity)) {
+        ASSERT_TRUE(table.insert(s.prefix.address, s.fate)) << held.size() << " of " << capacity;
+        held.push_back(s);
+    }
+    bool full = false;
+    for (const SourceEntry& s : random_sources(2 * capacity)) {
+        const unsigned before = used();
+        if (table.put(s.prefix.address, s.fate)) {
+            held.push_back(s);
+        } else {
+            full = true;
+            ASSERT_EQ(used(), before);
+            ASSERT_EQ(seen(s.prefix.address), SW_FATE_NONE);
+        }
+    }
+    EXPECT_TRUE(full);
+    EXPECT_EQ(used(), held.size());
+    for (const SourceEntry& s : held) ASSERT_EQ(seen(s.prefix.address), s.fate) << s.prefix.to_string();
+}
+
+// A long life of additions, changes and removals at full capacity, against the list that it should be.
+TEST_F(SourceTableTest, HoldsWhatIsListed) {
     std::vector<SourceEntry> listed;
     for (int turn = 0; turn < 200; turn++) {
         const std::size_t keep = listed.empty() ? 0 : random() % (listed.size() + 1);
         std::shuffle(listed.begin(), listed.end(), random);
-        for (std::size_t i = keep; i < listed.size(); i++) table.remove(listed[i].prefix.address);
         const std::vector<SourceEntry> gone(listed.begin() + static_cast<long>(keep), listed.end());
+        for (const SourceEntry& s : gone) table.remove(s.prefix.address);
         listed.resize(keep);
-        for (const SourceEntry& s : random_sources(random() % 150)) listed.push_back(s);
-        table.fill(listed);
-        table.settle(listed);
-        unsigned members[1 << shift] = {};
+        for (SourceEntry& s : listed) {
+            if (random() % 4) continue;
+            s.fate = s.fate == SW_FATE_DENY ? SW_FATE_ALLOW : SW_FATE_DENY;
+            ASSERT_TRUE(table.put(s.prefix.address, s.fate));
+        }
+        for (const SourceEntry& s : random_sources(random() % (capacity - listed.size() + 1))) {
+            ASSERT_TRUE(table.put(s.prefix.address, s.fate)) << listed.size();
+            listed.push_back(s);
+        }
+        ASSERT_EQ(used(), listed.size());
         for (const SourceEntry& s : listed) {
-            members[hash(s.prefix.address) >> (64 - shift)]++;
-            const auto fate = seen(s.prefix.address);
-            ASSERT_TRUE(!fate || *fate == s.fate) << "turn " << turn << ": " << s.prefix.to_string();
+            ASSERT_EQ(seen(s.prefix.address), s.fate) << "turn " << turn << ": " << s.prefix.to_string();
+            ASSERT_EQ(table.find(s.prefix.address), s.fate);
         }
-        for (const SourceEntry& s : gone) {
-            const auto fate = seen(s.prefix.address);
-            ASSERT_TRUE(!fate || *fate == SW_FATE_NONE) << "turn " << turn << ": " << s.prefix.to_string();
-        }
-        for (unsigned i = 0; i < 1 << shift; i++)
-            ASSERT_EQ((sets[i].entry[0] & SW_SOURCE_OVERFLOW) != 0, members[i] > SW_SOURCE_WAYS)
-                << "turn " << turn << ": only sets with more members than ways ask the hash map";
+        for (const SourceEntry& s : gone) ASSERT_EQ(seen(s.prefix.address), SW_FATE_NONE);
     }
     for (const SourceEntry& s : listed) table.remove(s.prefix.address);
-    table.settle({});
-    const sw_source_set empty[1 << shift] = {};
-    EXPECT_EQ(std::memcmp(sets, empty, sizeof sets), 0);
+    EXPECT_EQ(used(), 0u);
 }
 
 }  // namespace

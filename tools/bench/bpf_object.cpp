@@ -16,6 +16,7 @@
     extern "C" const unsigned char bench_##name##_begin[], bench_##name##_end[];
 
 EMBED(flood, BENCH_OBJECTS "/flood.bpf.o")
+EMBED(traffic, BENCH_OBJECTS "/traffic.bpf.o")
 EMBED(wire, BENCH_OBJECTS "/wire.bpf.o")
 EMBED(wrapper, BENCH_OBJECTS "/wrapper.bpf.o")
 
@@ -42,6 +43,8 @@ Image image_of(Helper helper) {
     switch (helper) {
         case Helper::kFlood:
             return image(bench_flood_begin, bench_flood_end, "bench_flood");
+        case Helper::kTraffic:
+            return image(bench_traffic_begin, bench_traffic_end, "bench_traffic");
         case Helper::kWire:
             return image(bench_wire_begin, bench_wire_end, "bench_wire");
         default:

@@ -32,7 +32,7 @@ class Fd {
 };
 
 // The helper objects (bpf/*.bpf.c), compiled in.
-enum class Helper { kFlood, kWire, kWrapper };
+enum class Helper { kFlood, kTraffic, kWire, kWrapper };
 
 class BpfObject {
   public:

@@ -8,7 +8,9 @@ namespace synward::bench {
 
 void add_escalate(CLI::App& app);
 void add_flood(CLI::App& app);
+void add_mirror(CLI::App& app);
 void add_program(CLI::App& app);
+void add_ruleset(CLI::App& app);
 void add_wire(CLI::App& app);
 void add_handshake(CLI::App& app);
 void add_connect(CLI::App& app);

@@ -3,12 +3,9 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 
 #include <algorithm>
 #include <cstring>
@@ -16,8 +13,8 @@
 
 #include "lib/abi/metadata.h"
 #include "lib/abi/reasons.h"
-#include "lib/netlink.h"
 #include "link.h"
+#include "nft_counter.h"
 #include "packet.h"
 #include "process.h"
 
@@ -36,17 +33,6 @@ std::string rules() {
         " chain ends {{ type filter hook prerouting priority -298; counter name passed drop ; }}\n"
         "}}\n",
         SW_MARK_ESCALATE | SW_REASON_STRAY_ACK << SW_MARK_REASON_SHIFT);
-}
-
-int read_counter(const nlattr* attribute, void* data) {
-    if (mnl_attr_get_type(attribute) == NFTA_COUNTER_PACKETS)
-        *static_cast<uint64_t*>(data) = be64toh(mnl_attr_get_u64(attribute));
-    return MNL_CB_OK;
-}
-
-int read_object(const nlattr* attribute, void* data) {
-    if (mnl_attr_get_type(attribute) == NFTA_OBJ_DATA) mnl_attr_parse_nested(attribute, read_counter, data);
-    return MNL_CB_OK;
 }
 
 }  // namespace
@@ -102,27 +88,9 @@ void EscalateLab::send(unsigned count) {
     }
 }
 
-// By netlink rather than by nft(8), which is a process and takes long in a guest.
 uint64_t EscalateLab::passed() const {
     const Netns::Inside inside(netns_);
-    auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
-    if (!socket) throw std::runtime_error(socket.error().message);
-    alignas(nlmsghdr) std::array<char, 256> buffer{};
-    nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
-    request->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETOBJ;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-    auto* generic = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(nfgenmsg)));
-    generic->nfgen_family = NFPROTO_IPV4;
-    mnl_attr_put_strz(request, NFTA_OBJ_TABLE, "bench");
-    mnl_attr_put_strz(request, NFTA_OBJ_NAME, "passed");
-    mnl_attr_put_u32(request, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
-    uint64_t packets = 0;
-    const auto answer = socket->ask({buffer.data(), request->nlmsg_len}, [&](const nlmsghdr* message) {
-        mnl_attr_parse(message, sizeof(nfgenmsg), read_object, &packets);
-    });
-    if (answer.error != 0)
-        throw std::runtime_error(fmt::format("cannot read the counter of nft: {}", strerror(answer.error)));
-    return packets;
+    return read_nft_counter(NFPROTO_IPV4, "bench", "passed");
 }
 
 }  // namespace synward::bench

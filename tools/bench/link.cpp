@@ -137,6 +137,7 @@ Link read_link(const std::string& name) {
             if (mnl_attr_get_type(attribute) == IFLA_STATS64) {
                 rtnl_link_stats64 stats{};
                 memcpy(&stats, mnl_attr_get_payload(attribute), std::min(size, sizeof(stats)));
+                link.rx_packets = stats.rx_packets;
                 link.tx_packets = stats.tx_packets;
                 link.tx_dropped = stats.tx_dropped;
             }

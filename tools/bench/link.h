@@ -14,6 +14,7 @@ struct Link {
     unsigned index = 0;
     std::string name;
     Mac mac{};
+    uint64_t rx_packets = 0;
     uint64_t tx_packets = 0;
     uint64_t tx_dropped = 0;
 };

@@ -22,6 +22,8 @@ int main(int argc, char** argv) {
     add_connect(app);
     add_flood(app);
     add_escalate(app);
+    add_ruleset(app);
+    add_mirror(app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -58,12 +58,12 @@ void Netns::sysctl(const std::string& name, const std::string& value) const {
     if (!file.flush()) throw std::runtime_error(fmt::format("cannot set the sysctl {} to {}", name, value));
 }
 
-void receive_on_cpu(const Netns& netns, const std::string& interface, int cpu) {
+pid_t receive_on_cpu(const Netns& netns, const std::string& interface, int cpu) {
     const Netns::Inside inside(netns);
     // /sys shows the namespace in which it was mounted
     run_command({"unshare", "--mount", "sh", "-c",
                  "mount -t sysfs none /sys && echo 1 > /sys/class/net/" + interface + "/threaded"});
-    bool found = false;
+    pid_t thread = 0;
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
         std::ifstream file(entry.path() / "comm");
         std::string name;
@@ -71,10 +71,12 @@ void receive_on_cpu(const Netns& netns, const std::string& interface, int cpu) {
         cpu_set_t set;
         CPU_ZERO(&set);
         CPU_SET(static_cast<unsigned>(cpu), &set);
-        found = sched_setaffinity(std::stoi(entry.path().filename()), sizeof(set), &set) == 0;
+        const pid_t pid = std::stoi(entry.path().filename());
+        if (sched_setaffinity(pid, sizeof(set), &set) == 0) thread = pid;
     }
-    if (!found)
+    if (thread == 0)
         throw std::runtime_error(fmt::format("{} has no receiving thread that could be pinned", interface));
+    return thread;
 }
 
 void make_veth(const Netns& in_a, const std::string& a, const Netns& in_b, const std::string& b) {

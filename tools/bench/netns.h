@@ -2,6 +2,8 @@
 // Network namespaces without names: they go with the process, whatever becomes of it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "bpf_object.h"
@@ -37,8 +39,8 @@ class Netns {
 
 // Lets a kernel thread of its own, pinned to `cpu`, receive what arrives at `interface`, as the
 // interrupt of a network card is: a full queue then drops frames, whoever sends them. The name
-// must be unique on this machine. Linux 5.12.
-void receive_on_cpu(const Netns& netns, const std::string& interface, int cpu);
+// must be unique on this machine. Returns the thread's process id. Linux 5.12.
+pid_t receive_on_cpu(const Netns& netns, const std::string& interface, int cpu);
 
 // A veth pair, both ends up: `a` in namespace `in_a`, `b` in `in_b`.
 void make_veth(const Netns& in_a, const std::string& a, const Netns& in_b, const std::string& b);

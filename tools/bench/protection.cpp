@@ -24,6 +24,7 @@ void apply_config(const Netns& netns, Instance& instance, const std::string& con
         need(compile_policy(need(parse_config(config, "bench")), read_host(instance.interface().name),
                             instance.interface(), previous.config.abi != 0 ? &previous : nullptr));
     need(instance.apply(policy));
+    need(need(instance.sources()).replace(policy.sources));
 }
 
 std::string service_config(uint16_t port, const std::string& mode) {

@@ -23,12 +23,20 @@ CLI::App* add_command(CLI::App& app, Context& context, const std::string& name,
 // Each adds one subcommand; its parameters live as long as the app.
 void add_why(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
+void add_export(CLI::App& app, Context& context);
+void add_import(CLI::App& app, Context& context);
 void add_load(CLI::App& app, Context& context);
 void add_mode(CLI::App& app, Context& context);
 void add_monitor(CLI::App& app, Context& context);
 void add_preflight(CLI::App& app, Context& context);
 void add_protect(CLI::App& app, Context& context);
 void add_reasons(CLI::App& app, Context& context);
+void add_replay(CLI::App& app, Context& context);
+void add_deny(CLI::App& app, Context& context);
+void add_allow(CLI::App& app, Context& context);
+void add_mark(CLI::App& app, Context& context);
+void add_forget(CLI::App& app, Context& context);
+void add_set(CLI::App& app, Context& context);
 void add_stats(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
 void add_top(CLI::App& app, Context& context);

@@ -44,6 +44,7 @@ Result<nlohmann::json> load(const std::string& device, const Parameters& paramet
     if (!interface) return tl::unexpected(interface.error());
     const LoadOptions options{.object = config.daemon.object,
                               .flows = config.limits.flows,
+                              .sources = config.limits.sources,
                               .generic = parameters.mode == "generic" || config.daemon.generic};
     auto instance = open_instance(*interface, options, parameters.mode == "native");
     if (!instance) return tl::unexpected(instance.error());
@@ -53,6 +54,9 @@ Result<nlohmann::json> load(const std::string& device, const Parameters& paramet
         const auto policy = compile_policy(config, read_host(device), *interface, &*live);
         if (!policy) return tl::unexpected(policy.error());
         if (auto done = instance->apply(*policy); !done) return tl::unexpected(done.error());
+        auto sources = instance->sources();
+        if (!sources) return tl::unexpected(sources.error());
+        if (auto done = sources->replace(policy->sources); !done) return tl::unexpected(done.error());
         if (auto done = DaemonLink(context).learn(*instance); !done) return tl::unexpected(done.error());
         live = instance->read_policy();
         if (!live) return tl::unexpected(live.error());

@@ -37,9 +37,17 @@ int main(int argc, char** argv) {
     add_monitor(app, context);
     add_top(app, context);
     add_why(app, context);
+    add_deny(app, context);
+    add_allow(app, context);
+    add_mark(app, context);
+    add_forget(app, context);
+    add_set(app, context);
     add_check(app, context);
     add_preflight(app, context);
     add_reasons(app, context);
+    add_replay(app, context);
+    add_import(app, context);
+    add_export(app, context);
     add_words(app, context);
     try {
         app.parse(argc, argv);

@@ -70,8 +70,9 @@ void print_interface(const json& one, const json& notes) {
                limit_text(one["prefix_rate_per_cpu"]), one["gateway"].get<bool>() ? "; gateway" : "");
     if (!one["metadata"].get<bool>())
         fmt::print("  the driver carries no metadata from XDP to tc, so tc checks cookies again\n");
-    if (const auto& deny = one["deny"], &allow = one["allow"]; !deny.empty() || !allow.empty())
-        fmt::print("  sources: {} denied, {} allowed\n", deny.size(), allow.size());
+    if (const auto& sources = one["sources"]; sources["deny"] != 0 || sources["allow"] != 0)
+        fmt::print("  sources: {} denied, {} allowed\n", sources["deny"].get<std::uint32_t>(),
+                   sources["allow"].get<std::uint32_t>());
     if (one["services"].empty())
         fmt::print("  no service: everything passes (synward protect PORT)\n");
     else
@@ -94,6 +95,27 @@ void print_daemon(const json& daemon) {
         if (entry["state"] != "protecting")
             fmt::print("  {}: {}: {}\n", entry["interface"].get<std::string>(),
                        paint(entry["state"].get<std::string>(), Colour::yellow), entry.value("problem", ""));
+}
+
+// Who marks connections by sets, and the one rule: nothing to say without [classify].
+void print_classification(const json& classification) {
+    if (classification.is_null() || !classification["enabled"].get<bool>()) return;
+    std::string sets;
+    for (const auto& set : classification["sets"])
+        sets += (sets.empty() ? "" : ", ") + set["name"].get<std::string>();
+    const auto& marker = classification["marker"];
+    const auto& rule = classification["rule"];
+    fmt::print("  classification: marks by {}{}; sets {}; the one rule: {}\n",
+               marker["used"].get<std::string>(),
+               marker["why"].is_string() ? fmt::format(" ({})", marker["why"].get<std::string>()) : "",
+               sets.empty() ? "none yet" : sets, rule["state"].get<std::string>());
+    if (const auto& waited = classification["waited_for"]; !waited.empty())
+        fmt::print("    waits for the sets {}\n", fmt::join(waited.get<std::vector<std::string>>(), ", "));
+    if (const auto& remark = classification["remark"]; remark["changed"] != 0 || remark["unclear"] != 0)
+        fmt::print("    connections marked anew: {}, left since unclear: {}\n",
+                   remark["changed"].get<std::uint64_t>(), remark["unclear"].get<std::uint64_t>());
+    for (const auto& problem : classification["problems"])
+        fmt::print("    {}\n", paint(problem.get<std::string>(), Colour::yellow));
 }
 
 // Doubtful packets: nothing to say where nothing is escalated.
@@ -121,6 +143,35 @@ void print_escalation(const json& escalation) {
     for (const auto& [reason, count] : decisions) fmt::print("    {:>10} {}\n", count, reason);
 }
 
+// The sets at the driver hook; nothing to say where there is none.
+void print_mirror(const json& mirror) {
+    if (!mirror.is_object()) return;
+    Table table({{""}, {""}, {"", Table::Align::right}, {""}});
+    for (const json& set : mirror["sets"]) {
+        const json problem = set.value("problem", json());
+        if (set["type"].is_null() && problem.is_null()) continue;
+        table.add(
+            {set["name"].get<std::string>(), set["type"].is_null() ? "" : set["type"].get<std::string>(),
+             fmt::format("{} entries", set["entries"].get<std::uint64_t>()),
+             problem.is_string() ? Table::Cell(problem.get<std::string>(), Colour::red) : Table::Cell("")});
+    }
+    if (table.empty() && mirror["undefined"] == 0) return;
+    fmt::print("  sets at the driver hook: noticed by {}, {} changes, drift {}\n",
+               mirror["noticed_by"].get<std::string>(), mirror["changes"].get<std::uint64_t>(),
+               mirror["drift"].get<std::uint64_t>());
+    fmt::print("{}", table.text(4));
+    if (const auto undefined = mirror["undefined"].get<std::uint64_t>())
+        fmt::print("    {}\n",
+                   paint(fmt::format("{} entries have a mark that no fate has, and do nothing", undefined),
+                         Colour::yellow));
+    for (const json& interface : mirror["interfaces"])
+        fmt::print("    {}: {} entries in force{}\n", interface["interface"].get<std::string>(),
+                   interface["entries"].get<std::uint64_t>(),
+                   interface.contains("problem")
+                       ? "; " + paint(interface["problem"].get<std::string>(), Colour::red)
+                       : "");
+}
+
 json notes_of(const json& daemon, const json& interface) {
     if (!daemon.is_null())
         for (const auto& entry : daemon["interfaces"])
@@ -145,17 +196,23 @@ Result<void> run(const std::vector<std::string>& devices, const Context& context
     }
     const json daemon = link.running() ? link.status()["daemon"] : json();
     const json escalation = link.running() ? link.status().value("escalation", json()) : json();
+    const json classification = link.running() ? link.status().value("classification", json()) : json();
+    const json mirror = link.running() ? link.status().value("mirror", json()) : json();
     const json findings = link.running() ? link.status()["findings"] : json::array();
     if (context.json) {
         print_json({{"interfaces", interfaces},
                     {"daemon", daemon},
                     {"escalation", escalation},
+                    {"classification", classification},
+                    {"mirror", mirror},
                     {"findings", findings}});
         return {};
     }
     for (const auto& one : interfaces) print_interface(one, notes_of(daemon, one["interface"]));
     print_daemon(daemon);
     print_escalation(escalation);
+    print_classification(classification);
+    print_mirror(mirror);
     print_findings(findings);
     return {};
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "lib/classify/classification.h"
 #include "lib/instance.h"
 #include "tools/cli/context.h"
 #include "tools/cli/daemon_link.h"
@@ -17,6 +18,15 @@ struct Parameters {
     std::vector<std::string> devices;
     bool all = false;
 };
+
+// With the last interface goes what marks connections and acts by the marks; a daemon
+// that runs does so by its config. Sets are the administrator's.
+void unclassify(const DaemonLink& daemon) {
+    const auto left = loaded_instances();
+    if (daemon.running() || !left || !left->empty()) return;
+    if (const auto removed = remove_classification(); !removed)
+        fmt::print(stderr, "synward: {}\n", removed.error().message);
+}
 
 Result<void> run(const Parameters& parameters, const Context& context) {
     std::vector<std::string> devices = parameters.devices;
@@ -45,6 +55,7 @@ Result<void> run(const Parameters& parameters, const Context& context) {
                 device);
     }
     if (context.json) print_json({{"unloaded", std::move(unloaded)}});
+    unclassify(daemon);
     return {};
 }
 

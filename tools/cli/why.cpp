@@ -13,6 +13,8 @@
 #include "tools/cli/context.h"
 #include "tools/cli/control_client.h"
 #include "tools/cli/output.h"
+#include "tools/cli/set_scene.h"
+#include "tools/cli/set_trace.h"
 #include "tools/cli/target.h"
 
 namespace synward::cli {
@@ -21,15 +23,21 @@ namespace {
 struct Parameters {
     std::string address;
     std::vector<std::string> devices;
+    std::string config;
 };
 
-// The longest prefix of the source sets that holds the address, as the program looks for it.
-const SourceEntry* set_entry(const CompiledPolicy& policy, const Address& address) {
-    const SourceEntry* best = nullptr;
-    for (const SourceEntry& entry : policy.sources)
-        if (entry.prefix.contains(address) && (!best || entry.prefix.length > best->prefix.length))
-            best = &entry;
-    return best;
+// What sets say of it; null, with the problem, where that cannot be known.
+nlohmann::json sets_part(const Parameters& parameters, const Context& context, const Address& address,
+                         std::string& problem) {
+    const auto scene = SetScene::open(parameters.config, context);
+    auto reader = scene ? SetReader::open() : tl::unexpected(scene.error());
+    auto trace =
+        reader ? trace_sets(*reader, scene->config().classify, address) : tl::unexpected(reader.error());
+    if (trace) return std::move(*trace);
+    // A kernel without ipsets has no entry.
+    if (trace.error().code == ErrorCode::unsupported) return nlohmann::json::array();
+    problem = trace.error().message;
+    return {};
 }
 
 Result<nlohmann::json> kernel_part(const Instance& instance, const Address& address) {
@@ -44,11 +52,12 @@ Result<nlohmann::json> kernel_part(const Instance& instance, const Address& addr
                         {"action", action_name(ticket.action)},
                         {"decider", decider_name(static_cast<DeciderId>(ticket.decider))},
                         {"left_ms", ticket.left.count()}});
-    const SourceEntry* entry = set_entry(*policy, address);
+    const auto entry = instance.find_source(address);
+    if (!entry) return tl::unexpected(entry.error());
     return nlohmann::json{{"interface", instance.interface().name},
-                          {"set", entry ? nlohmann::json{{"prefix", entry->prefix.to_string()},
-                                                         {"fate", fate_name(entry->fate)}}
-                                        : nlohmann::json()},
+                          {"set", *entry ? nlohmann::json{{"prefix", (*entry)->prefix.to_string()},
+                                                          {"fate", fate_name((*entry)->fate)}}
+                                         : nlohmann::json()},
                           {"tickets", std::move(list)}};
 }
 
@@ -73,8 +82,16 @@ Result<void> run(const Parameters& parameters, const Context& context) {
         return fail(
             ErrorCode::usage,
             fmt::format("'{}' is no IP address; give one as 192.0.2.7 or 2001:db8::7", parameters.address));
+    std::string sets_problem;
+    const nlohmann::json sets = sets_part(parameters, context, *address, sets_problem);
     auto instances = find_instances(parameters.devices);
-    if (!instances) return tl::unexpected(instances.error());
+    if (!instances) {
+        // Sets act without the program too, by the connection's mark.
+        const bool tell =
+            !sets.empty() && parameters.devices.empty() && instances.error().code == ErrorCode::missing;
+        if (!tell) return tl::unexpected(instances.error());
+        instances.emplace();
+    }
     nlohmann::json interfaces = nlohmann::json::array();
     for (const Instance& instance : *instances) {
         auto part = kernel_part(instance, *address);
@@ -97,11 +114,17 @@ Result<void> run(const Parameters& parameters, const Context& context) {
         print_json(
             {{"address", address->to_string()},
              {"interfaces", std::move(interfaces)},
+             {"sets", sets},
+             {"sets_problem", sets_problem.empty() ? nlohmann::json() : nlohmann::json(sets_problem)},
              {"deciders", explanation},
              {"deciders_problem", explanation.is_null() ? nlohmann::json(problem) : nlohmann::json()}});
         return {};
     }
     for (const auto& part : interfaces) print_kernel_part(part);
+    if (sets.is_null())
+        fmt::print("what sets say of it is not known here: {}\n", sets_problem);
+    else
+        fmt::print("{}", trace_text(sets));
     if (explanation.is_null())
         fmt::print("what the deciders know is not known here: {}\n", problem);
     else
@@ -117,6 +140,7 @@ void add_why(CLI::App& app, Context& context) {
                                     "synward why 203.0.113.7");
     command->add_option("ADDRESS", parameters->address, "The source")->required()->type_name("ADDRESS");
     add_device_option(command, parameters->devices);
+    add_set_config(command, parameters->config);
     command->callback(
         [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
 }

@@ -7,19 +7,28 @@
 
 #include "lib/interface.h"
 #include "lib/names.h"
+#include "lib/sets/reader.h"
 #include "tools/cli/context.h"
+#include "tools/cli/set_scene.h"
 #include "tools/cli/target.h"
 
 namespace synward::cli {
 namespace {
 
-std::set<std::string> words_of(const std::string& kind) {
+std::set<std::string> words_of(const std::string& kind, const Context& context) {
     std::set<std::string> words;
     if (kind == "modes") {
         for (unsigned i = 0; i < SW_MODE_COUNT; i++) words.emplace(mode_name(i));
     } else if (kind == "interfaces") {
         if (const auto interfaces = list_interfaces())
             for (const Interface& interface : *interfaces) words.insert(interface.name);
+    } else if (kind == "sets") {
+        if (auto reader = SetReader::open())
+            if (const auto headers = reader->headers())
+                for (const SetHeader& header : *headers) words.insert(header.name);
+    } else if (kind == "fates") {
+        if (const auto scene = SetScene::open("", context))
+            for (const Fate& fate : scene->fates().all()) words.insert(fate.name);
     } else if (const auto instances = loaded_instances()) {
         for (const Instance& instance : *instances) {
             if (kind == "loaded") words.insert(instance.interface().name);
@@ -38,10 +47,10 @@ void add_words(CLI::App& app, Context& context) {
     CLI::App* command = app.add_subcommand("words", "For the completion of shells")->group("");
     command->add_option("KIND", *kind)
         ->required()
-        ->check(CLI::IsMember({"interfaces", "loaded", "modes", "services"}));
+        ->check(CLI::IsMember({"fates", "interfaces", "loaded", "modes", "services", "sets"}));
     command->callback([kind, &context] {
-        context.work = [kind]() -> Result<void> {
-            for (const std::string& word : words_of(*kind)) fmt::print("{}\n", word);
+        context.work = [kind, &context]() -> Result<void> {
+            for (const std::string& word : words_of(*kind, context)) fmt::print("{}\n", word);
             return {};
         };
     });

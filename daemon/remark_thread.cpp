@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/remark_thread.h"
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <utility>
+
+namespace synward {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int pause_factor = 4;                // times what the run took
+constexpr std::size_t most_changed = 1 << 20;  // beyond it everything is looked at
+
+std::vector<Prefix> everything() {
+    return {Prefix{{SW_IPV4, {}}, 0}, Prefix{{SW_IPV6, {}}, 0}};
+}
+
+// The interface is not known to conntrack: only what all of them say is clear. What the
+// packet's mark decided cannot be found again.
+Remarker::Answer ask(const RemarkThread::Work& work, const Connection& connection) {
+    SetQuery query{connection.source, connection.protocol, connection.destination_port, {}, 0};
+    Remarker::Answer answer{work.index->find(query), false};
+    for (const std::string& interface : work.interfaces) {
+        query.interface = interface;
+        answer.unclear |= work.index->find(query) != answer.found;
+    }
+    // An entry without a class is as good as none.
+    if (answer.found == 0) answer.found.reset();
+    answer.unclear |= work.by_mark && !answer.found;
+    return answer;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RemarkThread>> RemarkThread::start() {
+    auto remarker = Remarker::open();
+    if (!remarker) return tl::unexpected(remarker.error());
+    std::unique_ptr<RemarkThread> made(new RemarkThread(std::move(*remarker)));
+    try {
+        made->thread_ = std::thread([self = made.get()] { self->run(); });
+    } catch (const std::system_error& error) {
+        return fail_errno(error.code().value(), "cannot start the thread that marks existing connections");
+    }
+    return made;
+}
+
+RemarkThread::~RemarkThread() {
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    wake_.notify_one();
+    if (thread_.joinable()) thread_.join();
+}
+
+void RemarkThread::want(Work work) {
+    {
+        const std::lock_guard lock(mutex_);
+        auto changed = std::exchange(work.changed, {});
+        auto waiting = wanted_ ? std::move(next_.changed) : std::vector<Prefix>();
+        next_ = std::move(work);
+        waiting.insert(waiting.end(), changed.begin(), changed.end());
+        next_.changed = failed_ || waiting.size() > most_changed ? everything() : std::move(waiting);
+        wanted_ = true;
+    }
+    wake_.notify_one();
+}
+
+RemarkThread::Status RemarkThread::status() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+}
+
+void RemarkThread::apply(Work work) {
+    const CoveredAddresses covered(std::move(work.changed));
+    work.changed = {};
+    const auto counts =
+        remarker_.run(covered, [&](const Connection& connection) { return ask(work, connection); });
+    std::string problem = counts ? std::string() : counts.error().message;
+    const std::lock_guard lock(mutex_);
+    status_.runs++;
+    if (counts) {
+        status_.changed += counts->changed;
+        status_.unclear += counts->unclear;
+        if (counts->changed)
+            spdlog::debug("{} of {} connections got another class", counts->changed, counts->connections);
+    } else if (status_.problem != problem) {
+        spdlog::warn("existing connections do not follow the sets: {}", problem);
+    }
+    failed_ = !counts;
+    status_.problem = std::move(problem);
+}
+
+void RemarkThread::run() {
+    pthread_setname_np(pthread_self(), "remark");
+    std::unique_lock lock(mutex_);
+    while (true) {
+        wake_.wait(lock, [this] { return stop_ || wanted_; });
+        if (stop_) return;
+        Work now = std::exchange(next_, {});
+        wanted_ = false;
+        lock.unlock();
+        const auto begun = Clock::now();
+        apply(std::move(now));
+        const auto until = Clock::now() + pause_factor * (Clock::now() - begun);
+        lock.lock();
+        wake_.wait_until(lock, until, [this] { return stop_; });
+    }
+}
+
+}  // namespace synward

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/classify/mangle_rules.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "lib/abi/metadata.h"
+#include "lib/classify/command.h"
+
+namespace synward {
+namespace {
+
+constexpr std::string_view jump_end = "-j SYNWARD";
+constexpr unsigned undecided = 0x02;  // a class byte that no entry can name: see lib/classify/fates.h
+constexpr unsigned mask = SW_MARK_CLASS_MASK;
+
+// Only the packets that make an entry of conntrack: ICMP errors of others are RELATED too,
+// and a flow without an answer stays NEW.
+constexpr std::string_view jump = "-m conntrack --ctstate NEW,RELATED ! --ctstatus CONFIRMED -j SYNWARD";
+
+std::string command(sw_family family, std::string_view what) {
+    return fmt::format("{}{}", family == SW_IPV4 ? "iptables" : "ip6tables", what);
+}
+
+bool has_ipv6() {
+    return !access("/proc/net/if_inet6", F_OK);
+}
+
+bool starts(std::string_view line, std::string_view with) {
+    return line.starts_with(with);
+}
+
+std::vector<std::string> our_lines(std::string_view saved) {
+    std::vector<std::string> lines;
+    while (!saved.empty()) {
+        const std::size_t end = std::min(saved.find('\n'), saved.size());
+        const std::string_view line = saved.substr(0, end);
+        saved.remove_prefix(std::min(end + 1, saved.size()));
+        const bool chain = starts(line, ":SYNWARD ");
+        if (starts(line, "-A SYNWARD ") || (starts(line, "-A ") && line.ends_with(jump_end)))
+            lines.emplace_back(line);
+        else if (chain)
+            lines.emplace_back(":SYNWARD");
+    }
+    return lines;
+}
+
+bool is_jump(const std::string& line) {
+    return starts(line, "-A ") && line.ends_with(jump_end);
+}
+
+// As they stand: somebody may have moved the jump, or added one.
+std::string drop_jumps(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines)
+        if (is_jump(line)) text += "-D" + line.substr(2) + "\n";
+    return text;
+}
+
+Result<std::vector<std::string>> read_rules(sw_family family) {
+    auto saved = run_command({command(family, "-save"), "-t", "mangle"});
+    if (saved) return our_lines(*saved);
+    if (saved.error().code != ErrorCode::missing) return tl::unexpected(saved.error());
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("{} is not installed, so connections cannot be marked by sets: install the package "
+                    "iptables, load the module (modprobe synward), or set classify.marker = \"none\"",
+                    command(family, "")));
+}
+
+Result<void> restore(sw_family family, const std::string& text) {
+    auto done = run_command({command(family, "-restore"), "--noflush", "-w", "5"}, text);
+    if (done) return {};
+    return fail(done.error().code,
+                fmt::format("cannot write the chain SYNWARD of the table mangle: {}", done.error().message));
+}
+
+}  // namespace
+
+std::string mangle_text(std::span<const BoundSet> sets, sw_family family,
+                        const std::vector<std::string>& present) {
+    // A chain that is declared is emptied, also if it was there.
+    std::string text = "*mangle\n:SYNWARD - [0:0]\n";
+    const std::string others = drop_jumps(present);
+    if (others != fmt::format("-D PREROUTING {}\n", jump))
+        // The first rule of all, so that no verdict of others comes before the mark.
+        text += fmt::format("{}-I PREROUTING 1 {}\n", others, jump);
+    const auto rule = [&](std::string_view what) { text += fmt::format("-A SYNWARD {}\n", what); };
+    // The class that the packet brings, of a validated handshake, holds where no set says otherwise.
+    rule(fmt::format("-m mark ! --mark 0/{:#x} -j CONNMARK --save-mark --nfmask {:#x} --ctmask {:#x}", mask,
+                     mask, mask));
+    // SET does not say whether it found an entry. So the byte gets a value that no entry
+    // has, and whoever still has it was not found yet: the first set that has it decides.
+    const std::string is_undecided = fmt::format("-m mark --mark {:#x}/{:#x}", undecided, mask);
+    rule(fmt::format("-j MARK --set-xmark {:#x}/{:#x}", undecided, mask));
+    for (const BoundSet& set : sets) {
+        if (set.family && *set.family != family) continue;
+        std::string guard = is_undecided;
+        if (set.by_mark) {
+            // Looked up by the packet's mark, in which our value must not be.
+            rule(fmt::format("{} -j MARK --set-xmark 0/{:#x}", is_undecided, mask));
+            guard = fmt::format("-m mark --mark 0/{:#x}", mask);
+        }
+        rule(fmt::format("{} -j SET --map-set {} {} --map-mark", guard, set.name, direction_words(set)));
+        if (set.by_mark) rule(fmt::format("{} -j MARK --set-xmark {:#x}/{:#x}", guard, undecided, mask));
+    }
+    rule(fmt::format("-m mark ! --mark {:#x}/{:#x} -j CONNMARK --save-mark --nfmask {:#x} --ctmask {:#x}",
+                     undecided, mask, mask, mask));
+    rule(
+        fmt::format("{} -j CONNMARK --restore-mark --nfmask {:#x} --ctmask {:#x}", is_undecided, mask, mask));
+    text += "COMMIT\n";
+    return text;
+}
+
+Result<MangleRules> install_mangle_rules(std::span<const BoundSet> sets) {
+    MangleRules rules;
+    for (const sw_family family : {SW_IPV4, SW_IPV6}) {
+        if (family == SW_IPV6 && !has_ipv6()) continue;
+        auto& now = family == SW_IPV4 ? rules.ipv4 : rules.ipv6;
+        auto before = read_rules(family);
+        if (!before) return tl::unexpected(before.error());
+        if (auto done = restore(family, mangle_text(sets, family, *before)); !done)
+            return tl::unexpected(done.error());
+        auto after = read_rules(family);
+        if (!after) return tl::unexpected(after.error());
+        now = std::move(*after);
+    }
+    return rules;
+}
+
+Result<MangleRules> find_mangle_rules() {
+    MangleRules rules;
+    auto ipv4 = read_rules(SW_IPV4);
+    if (!ipv4) return tl::unexpected(ipv4.error());
+    rules.ipv4 = std::move(*ipv4);
+    if (!has_ipv6()) return rules;
+    auto ipv6 = read_rules(SW_IPV6);
+    if (!ipv6) return tl::unexpected(ipv6.error());
+    rules.ipv6 = std::move(*ipv6);
+    return rules;
+}
+
+Result<void> remove_mangle_rules() {
+    Error first;
+    for (const sw_family family : {SW_IPV4, SW_IPV6}) {
+        const auto lines = read_rules(family);
+        if (!lines && lines.error().code == ErrorCode::unsupported) continue;
+        if (!lines && family == SW_IPV6 && !has_ipv6()) continue;
+        if (lines && lines->empty()) continue;
+        Result<void> done;
+        if (lines) {
+            done =
+                restore(family, "*mangle\n:SYNWARD - [0:0]\n" + drop_jumps(*lines) + "-X SYNWARD\nCOMMIT\n");
+        } else {
+            done = tl::unexpected(lines.error());
+        }
+        if (!done && first.message.empty()) first = done.error();
+    }
+    if (!first.message.empty()) return tl::unexpected(first);
+    return {};
+}
+
+}  // namespace synward

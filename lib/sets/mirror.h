@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Follows the bound sets and brings what they say to the driver hook. Without a thread
+// or a clock of its own: somebody calls round() when next() says, or something is reported.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/config.h"
+#include "lib/policy.h"
+#include "lib/result.h"
+#include "lib/sets/contents.h"
+#include "lib/sets/index.h"
+#include "lib/sets/reader.h"
+#include "lib/sets/set_event.h"
+
+namespace synward {
+
+struct MirrorStatus {
+    struct Set {
+        std::string name;
+        std::string type;  // empty: it is not there
+        std::size_t entries = 0;
+        std::size_t memory = 0;           // bytes that the copy takes
+        std::chrono::nanoseconds poll{};  // between two looks at its header
+        std::chrono::nanoseconds read{};  // what reading it took, time on the CPU
+        std::string problem;              // empty: it acts as it is
+    };
+    struct Interface {
+        std::string name;
+        std::size_t entries = 0;  // in force
+        std::uint64_t replaced = 0, updated = 0;
+        std::string problem;
+    };
+    std::vector<Set> sets;
+    std::vector<Interface> interfaces;
+    std::uint64_t polls = 0;    // headers asked for
+    std::uint64_t reads = 0;    // sets read
+    std::uint64_t changes = 0;  // entries that were added, removed or changed
+    std::uint64_t drift = 0;    // of them, found although nothing had told of them
+    std::size_t undefined = 0;  // entries of a class byte that no fate defines
+};
+
+// One thread at a time.
+class SetMirror {
+  public:
+    using Clock = std::chrono::steady_clock;
+    // Puts the entries in force on one interface: all at once where `whole`, else by
+    // what differs. An error leaves the old ones.
+    using Write = std::function<Result<void>(std::vector<SourceEntry> wanted, bool whole)>;
+    // What an administrator should read: once when it begins and once when it ends.
+    using Tell = std::function<void(bool problem, const std::string& text)>;
+
+    // The reader's network namespace is the one whose sets are followed. Without a
+    // reader (a kernel without ipsets) there are the config's sources only.
+    SetMirror(std::optional<SetReader> reader, Tell tell)
+        : reader_(std::move(reader)), tell_(std::move(tell)) {}
+
+    // Which sets, how often, and the sources that come before all sets.
+    void configure(const ClassifyConfig& classify, const SourcesConfig& sources);
+    // Of the same name: replaces it, and is written anew.
+    void add_interface(const std::string& name, Write write);
+    void remove_interface(std::string_view name);
+
+    // Read at the next round; an empty name means every set.
+    void report(std::string_view name, SetOperation operation);
+
+    // What changed in a round.
+    struct Change {
+        std::shared_ptr<const SetIndex> index;  // of the sets, without the config's sources
+        // Who may have another fate now; 0.0.0.0/0 and ::/0 where it is too many to tell.
+        std::vector<Prefix> prefixes;
+    };
+    std::optional<Change> round();
+    // The next round is due then.
+    [[nodiscard]] Clock::time_point next() const;
+
+    [[nodiscard]] MirrorStatus status() const;
+
+  private:
+    // A set, or a member of a list.
+    struct Part {
+        SetHeader header;
+        std::shared_ptr<const SetContents> contents;
+    };
+    struct Bound {
+        std::string name;
+        std::vector<Part> parts;  // the set first, then its members; empty: it is not there
+        std::string problem;
+        bool dirty = true;   // to be read
+        bool whole = false;  // it is another set, so it is replaced rather than updated
+        Clock::time_point next_poll{};
+        Clock::time_point may_read{};
+        std::optional<Clock::time_point> vanished;
+        std::chrono::nanoseconds poll_cost{}, read_cost{}, poll_every{};
+    };
+    struct Target {
+        std::string name;
+        Write write;
+        bool written = false;
+        bool stale = true;
+        MirrorStatus::Interface status;
+    };
+    struct Found;
+
+    [[nodiscard]] bool involves(const Bound& bound, std::string_view name) const;
+    bool moved(Bound& bound);
+    Result<std::vector<Part>> read(const Bound& bound, bool everything);
+    void look(Bound& bound, Clock::time_point now, bool reconcile, Found& found);
+    void gone(Bound& bound, Clock::time_point now, Found& found);
+    void problem(Bound& bound, const std::string& text);
+    void pace(Clock::time_point now);
+    void rebuild();
+    void write(bool whole);
+
+    std::optional<SetReader> reader_;
+    Tell tell_;
+    ClassifyConfig classify_;
+    SourcesConfig sources_;
+    std::vector<Bound> bound_;
+    std::vector<Target> targets_;
+    std::shared_ptr<const SetIndex> index_;   // the sets
+    std::shared_ptr<const SetIndex> driver_;  // the config's sources, then the sets
+    bool configured_anew_ = false;
+    Clock::time_point next_reconcile_{};
+    std::uint64_t polls_ = 0, reads_ = 0, changes_ = 0, drift_ = 0;
+    std::size_t undefined_ = 0;
+};
+
+}  // namespace synward

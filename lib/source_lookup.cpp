@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/source_lookup.h"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "lib/source_table.h"
+
+namespace synward {
+
+static_assert(offsetof(sw_prefix4, generation) == offsetof(sw_prefix6, generation));
+static_assert(offsetof(sw_prefix4, address) == offsetof(sw_prefix6, address));
+
+SourceKey::SourceKey(const Prefix& prefix, std::uint32_t generation) {
+    const std::uint32_t length = 8 + prefix.length;
+    std::memcpy(bytes, &length, sizeof length);
+    bytes[offsetof(sw_prefix6, generation)] = static_cast<unsigned char>(generation);
+    std::memcpy(bytes + offsetof(sw_prefix6, address), prefix.address.bytes.data(),
+                prefix.address.bits() / 8);
+}
+
+std::uint32_t source_capacity(const MapSet& maps) {
+    return maps.entries("sw_exact") / SW_GENERATIONS * (SW_SOURCE_WAYS / 2);
+}
+
+Result<void> check_capacity(const MapSet& maps, std::span<const SourceEntry> entries) {
+    const std::uint32_t capacity = source_capacity(maps);
+    const auto hosts = static_cast<std::size_t>(std::count_if(
+        entries.begin(), entries.end(), [](const SourceEntry& e) { return e.prefix.is_host(); }));
+    const std::size_t prefixes = entries.size() - hosts;
+    if (hosts <= capacity && prefixes <= capacity) return {};
+    return fail(ErrorCode::config,
+                fmt::format("{} single addresses and {} prefixes do not fit into the source sets, which have "
+                            "room for {} of each; raise limits.sources and load the program anew (synward "
+                            "unload, then load), or list prefixes in the place of single addresses",
+                            hosts, prefixes, capacity));
+}
+
+Result<std::optional<SourceEntry>> find_source(const MapSet& maps, const Address& address) {
+    const auto memory = MappedArray<sw_memory>::create(maps.fd("sw_memory"), 1, "sw_memory");
+    if (!memory) return tl::unexpected(memory.error());
+    sw_config& config = memory->data()->config;
+    const std::uint32_t live = std::atomic_ref(config.sources).load(std::memory_order_acquire);
+    const std::uint32_t generation = sw_set_generation(live);
+    const Prefix host{address, address.bits()};
+    if (live & source_set(host)) {
+        const auto exact =
+            MappedArray<sw_source_set>::create(maps.fd("sw_exact"), maps.entries("sw_exact"), "sw_exact");
+        if (!exact) return tl::unexpected(exact.error());
+        const SourceTable table(exact->data() + (std::size_t{generation} << config.source_shift),
+                                config.source_shift, config.hash_key);
+        if (const sw_fate fate = table.find(address)) return SourceEntry{host, fate};
+    }
+    const bool v4 = address.family == SW_IPV4;
+    const SourceKey key(host, generation);
+    std::uint32_t value = 0;
+    if (bpf_map_lookup_elem(maps.fd(v4 ? "sw_prefix4" : "sw_prefix6"), key.bytes, &value)) {
+        if (errno == ENOENT) return std::nullopt;
+        return fail_errno(errno, "cannot look up " + address.to_string() + " in the source sets");
+    }
+    Prefix prefix{address, value >> SW_PREFIX_VALUE_LENGTH_SHIFT & 0xff};
+    for (unsigned bit = prefix.length; bit < address.bits(); bit++)
+        prefix.address.bytes[bit / 8] &= static_cast<std::uint8_t>(~(0x80 >> bit % 8));
+    return SourceEntry{prefix, static_cast<sw_fate>(value & 0xff)};
+}
+
+}  // namespace synward

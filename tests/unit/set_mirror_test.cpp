@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Sets that change under the mirror's eyes; what it writes is collected here, the maps
+// themselves are the business of source_maps_test.cpp and tests/net/mirror.test.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "lib/sets/mirror.h"
+#include "namespace.h"
+#include "set_random.h"
+
+namespace synward {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class SetMirrorTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        auto reader = SetReader::open();
+        ASSERT_TRUE(reader) << reader.error().message;
+        mirror_.emplace(std::move(*reader), [this](bool problem, const std::string& text) {
+            (problem ? problems_ : notes_).push_back(text);
+        });
+        classify_.sets = {"first", "second"};
+        classify_.poll = 5ms;
+        classify_.reconcile = 1h;
+        mirror_->configure(classify_, sources_);
+        mirror_->add_interface("here", writer(entries_));
+    }
+    SetMirror::Write writer(std::vector<SourceEntry>& to) {
+        return [this, &to](std::vector<SourceEntry> wanted, bool whole) -> Result<void> {
+            if (!refuse_.empty()) return fail(ErrorCode::config, refuse_);
+            to = std::move(wanted);
+            whole_ = whole;
+            return {};
+        };
+    }
+    static std::vector<std::string> text(const std::vector<SourceEntry>& entries) {
+        std::vector<std::string> lines;
+        for (const SourceEntry& e : entries)
+            lines.push_back((e.fate == SW_FATE_DENY    ? "-"
+                             : e.fate == SW_FATE_ALLOW ? "+"
+                                                       : "0") +
+                            e.prefix.to_string());
+        return lines;
+    }
+    // Rounds as they become due, until that is so; false after ten seconds.
+    template <typename Condition>
+    bool rounds_until(const Condition& condition) {
+        const auto deadline = SetMirror::Clock::now() + 10s;
+        while (true) {
+            if (auto change = mirror_->round()) {
+                changed_.insert(changed_.end(), change->prefixes.begin(), change->prefixes.end());
+                index_ = change->index;
+            }
+            if (condition()) return true;
+            if (SetMirror::Clock::now() > deadline) return false;
+            std::this_thread::sleep_until(std::min(mirror_->next(), deadline));
+        }
+    }
+    void expect(const std::vector<std::string>& lines) {
+        EXPECT_TRUE(rounds_until([&] { return text(entries_) == lines; }))
+            << testing::PrintToString(text(entries_));
+    }
+    void settle() {
+        for (int i = 0; i < 3; i++) {
+            std::this_thread::sleep_until(mirror_->next());
+            mirror_->round();
+        }
+        changed_.clear();
+    }
+
+    TestNamespace space_;
+    ClassifyConfig classify_;
+    SourcesConfig sources_;
+    std::optional<SetMirror> mirror_;
+    std::vector<SourceEntry> entries_;
+    std::vector<Prefix> changed_;
+    std::shared_ptr<const SetIndex> index_;
+    std::vector<std::string> problems_, notes_;
+    std::string refuse_;
+    bool whole_ = false;
+};
+
+TEST_F(SetMirrorTest, FollowsWhatTheCommandDoes) {
+    expect({});
+    run("ipset create second hash:net skbinfo timeout 0");
+    run("ipset add second 198.18.0.0/24 skbmark 0xd/0xff");
+    expect({"-198.18.0.0/24"});
+    run("ipset create first hash:ip skbinfo");
+    run("ipset add first 198.18.0.7 skbmark 0xa/0xff");
+    expect({"-198.18.0.0/24", "+198.18.0.7"});
+    settle();
+    run("ipset del second 198.18.0.0/24");
+    expect({"+198.18.0.7"});
+    EXPECT_THAT(changed_, ElementsAre(*Prefix::parse("198.18.0.0/24")));
+    run("ipset flush first");
+    expect({});
+    EXPECT_THAT(problems_, IsEmpty());
+    ASSERT_TRUE(index_);
+    EXPECT_FALSE(index_->find({.source = *Address::parse("198.18.0.7")}));
+}
+
+TEST_F(SetMirrorTest, EntriesThatTimeOutGo) {
+    run("ipset create first hash:ip skbinfo timeout 0");
+    run("ipset add first 198.18.0.7 skbmark 0xd/0xff timeout 1");
+    expect({"-198.18.0.7"});
+    expect({});
+}
+
+TEST_F(SetMirrorTest, FewChangesAreUpdatesAndASwapIsNot) {
+    for (const char* name : {"first", "other"}) {
+        std::string lines = fmt::format("create {} hash:ip skbinfo\n", name);
+        for (unsigned i = 0; i < 2000; i++)
+            lines += fmt::format("add {} 198.{}.{}.{} skbmark 0xd/0xff\n", name, *name == 'f' ? 18 : 19,
+                                 i >> 8, i & 255);
+        restore(lines);
+    }
+    ASSERT_TRUE(rounds_until([&] { return entries_.size() == 2000; }));
+    EXPECT_TRUE(whole_);
+    run("ipset del first 198.18.0.77");
+    ASSERT_TRUE(rounds_until([&] { return entries_.size() == 1999; }));
+    EXPECT_FALSE(whole_);
+    run("ipset add first 198.18.0.77 skbmark 0xd/0xff");
+    ASSERT_TRUE(rounds_until([&] { return entries_.size() == 2000; }));
+    EXPECT_FALSE(whole_);
+    // As many entries, and as much memory.
+    run("ipset swap first other");
+    ASSERT_TRUE(rounds_until([&] { return entries_[0].prefix.to_string() == "198.19.0.0"; }));
+    EXPECT_TRUE(whole_);
+    EXPECT_THAT(entries_, SizeIs(2000));
+}
+
+TEST_F(SetMirrorTest, ReadsWhatIsReportedAtOnce) {
+    classify_.poll = 1h;
+    mirror_->configure(classify_, sources_);
+    run("ipset create first hash:ip skbinfo");
+    run("ipset add first 198.18.0.7 skbmark 0xd/0xff");
+    expect({"-198.18.0.7"});
+    run("ipset add first 198.18.0.8 skbmark 0xd/0xff");
+    mirror_->report("second", SetOperation::add);
+    mirror_->round();
+    EXPECT_THAT(entries_, SizeIs(1));
+    mirror_->report("first", SetOperation::add);
+    expect({"-198.18.0.7", "-198.18.0.8"});
+    run("ipset del first 198.18.0.8");
+    mirror_->report("", SetOperation::flush);
+    expect({"-198.18.0.7"});
+}
+
+TEST_F(SetMirrorTest, WhatNobodyToldIsDrift) {
+    classify_.reconcile = 300ms;
+    mirror_->configure(classify_, sources_);
+    run("ipset create first hash:ip skbinfo hashsize 64");
+    run("ipset add first 198.18.0.7 skbmark 0xd/0xff");
+    expect({"-198.18.0.7"});
+    EXPECT_EQ(mirror_->status().drift, 0u);
+    // The header is as before.
+    restore("add first 198.18.0.7 skbmark 0xa/0xff\n");
+    expect({"+198.18.0.7"});
+    EXPECT_EQ(mirror_->status().drift, 1u);
+    EXPECT_EQ(mirror_->status().changes, 2u);
+}
+
+TEST_F(SetMirrorTest, AListFollowsItsMembers) {
+    restore(
+        "create a hash:ip skbinfo\ncreate b hash:net family inet6 skbinfo\n"
+        "add a 198.18.0.7 skbmark 0xd/0xff\nadd b 2001:db8::/64 skbmark 0xd/0xff\n"
+        "create first list:set\nadd first a\n");
+    expect({"-198.18.0.7"});
+    run("ipset add first b");
+    expect({"-198.18.0.7", "-2001:db8::/64"});
+    run("ipset add a 198.18.0.8 skbmark 0xd/0xff");
+    expect({"-198.18.0.7", "-198.18.0.8", "-2001:db8::/64"});
+    run("ipset del first a");
+    expect({"-2001:db8::/64"});
+    EXPECT_THAT(problems_, IsEmpty());
+}
+
+TEST_F(SetMirrorTest, ASetThatVanishesActsForAMoment) {
+    classify_.reconcile = 1500ms;  // and so long it acts
+    mirror_->configure(classify_, sources_);
+    run("ipset create first hash:ip skbinfo");
+    run("ipset add first 198.18.0.7 skbmark 0xd/0xff");
+    expect({"-198.18.0.7"});
+    run("ipset destroy first");
+    ASSERT_TRUE(rounds_until([&] { return !problems_.empty(); }));
+    EXPECT_THAT(entries_, SizeIs(1));
+    EXPECT_THAT(problems_, ElementsAre(HasSubstr("'first' is gone")));
+    EXPECT_THAT(mirror_->status().sets[0].problem, HasSubstr("'first' is gone"));
+    // Made anew in time, it is as if nothing had been.
+    restore("create first hash:ip skbinfo\nadd first 198.18.0.7 skbmark 0xd/0xff\n");
+    ASSERT_TRUE(rounds_until([&] { return mirror_->status().sets[0].problem.empty(); }));
+    EXPECT_THAT(entries_, SizeIs(1));
+    run("ipset rename first gone");
+    expect({});
+    EXPECT_THAT(problems_, SizeIs(2));
+    EXPECT_THAT(mirror_->status().sets[0].type, "");
+}
+
+TEST_F(SetMirrorTest, ASetThatDoesNotFitLeavesTheOldEntries) {
+    run("ipset create first hash:ip skbinfo");
+    run("ipset add first 198.18.0.7 skbmark 0xd/0xff");
+    expect({"-198.18.0.7"});
+    run("ipset create bare hash:ip");
+    run("ipset swap first bare");
+    ASSERT_TRUE(rounds_until([&] { return !problems_.empty(); }));
+    settle();
+    EXPECT_THAT(problems_,
+                ElementsAre(HasSubstr("create it with skbinfo: ipset create first hash:ip skbinfo")));
+    EXPECT_THAT(text(entries_), ElementsAre("-198.18.0.7"));
+    // The other sets go on.
+    restore("create second hash:ip skbinfo\nadd second 198.18.0.9 skbmark 0xd/0xff\n");
+    expect({"-198.18.0.7", "-198.18.0.9"});
+    run("ipset swap first bare");
+    ASSERT_TRUE(rounds_until([&] { return mirror_->status().sets[0].problem.empty(); }));
+    EXPECT_THAT(notes_, ElementsAre(HasSubstr("acts at the driver hook again")));
+    EXPECT_THAT(problems_, SizeIs(1));
+}
+
+TEST_F(SetMirrorTest, WhatDoesNotFitIsSaidOnceAndTriedWhenItChanges) {
+    run("ipset create first hash:ip skbinfo");
+    run("ipset add first 198.18.0.7 skbmark 0xd/0xff");
+    expect({"-198.18.0.7"});
+    refuse_ = "2 entries, 1 fits";
+    run("ipset add first 198.18.0.8 skbmark 0xd/0xff");
+    ASSERT_TRUE(rounds_until([&] { return !problems_.empty(); }));
+    run("ipset add first 198.18.0.9 skbmark 0xd/0xff");
+    ASSERT_TRUE(rounds_until([&] { return mirror_->status().changes == 3; }));
+    EXPECT_THAT(problems_,
+                ElementsAre(HasSubstr("here: the sets do not act as they are: 2 entries, 1 fits")));
+    EXPECT_THAT(entries_, SizeIs(1));
+    EXPECT_THAT(mirror_->status().interfaces[0].problem, HasSubstr("1 fits"));
+    refuse_.clear();
+    run("ipset del first 198.18.0.9");
+    expect({"-198.18.0.7", "-198.18.0.8"});
+    EXPECT_THAT(notes_, ElementsAre(HasSubstr("again")));
+}
+
+TEST_F(SetMirrorTest, UndefinedFatesAreSaidAndDefinedLater) {
+    run("ipset create first hash:ip skbinfo");
+    run("ipset add first 198.18.0.7 skbmark 0x33/0xff");
+    ASSERT_TRUE(rounds_until([&] { return mirror_->status().undefined == 1; }));
+    EXPECT_THAT(problems_, ElementsAre(HasSubstr("[[fate]]")));
+    EXPECT_THAT(entries_, IsEmpty());
+    ASSERT_TRUE(classify_.fates.add({"trap", 0x33, FateVerdict::drop}));
+    mirror_->configure(classify_, sources_);
+    changed_.clear();
+    expect({"-198.18.0.7"});
+    EXPECT_EQ(mirror_->status().undefined, 0u);
+    EXPECT_THAT(changed_, SizeIs(2)) << "everything";
+}
+
+TEST_F(SetMirrorTest, InterfacesAndConfigMayChange) {
+    restore(
+        "create first hash:net,iface skbinfo\nadd first 198.18.0.0/24,here skbmark 0xd/0xff\n"
+        "add first 198.18.1.0/24,there skbmark 0xd/0xff\n");
+    std::vector<SourceEntry> there;
+    mirror_->add_interface("there", writer(there));
+    expect({"-198.18.0.0/24"});
+    EXPECT_THAT(text(there), ElementsAre("-198.18.1.0/24"));
+    sources_.deny = {*Prefix::parse("203.0.113.7")};
+    mirror_->configure(classify_, sources_);
+    expect({"-198.18.0.0/24", "-203.0.113.7"});
+    EXPECT_THAT(there, SizeIs(2));
+    mirror_->remove_interface("there");
+    classify_.sets = {"second"};
+    mirror_->configure(classify_, sources_);
+    expect({"-203.0.113.7"});
+    EXPECT_THAT(there, SizeIs(2));
+    EXPECT_THAT(mirror_->status().interfaces, SizeIs(1));
+}
+
+TEST_F(SetMirrorTest, CountsWhatItCosts) {
+    classify_.poll = 1ms;
+    mirror_->configure(classify_, sources_);
+    std::string lines = "create first hash:ip maxelem 300000 skbinfo\n";
+    for (unsigned i = 0; i < 200'000; i++)
+        lines +=
+            fmt::format("add first 198.{}.{}.{} skbmark 0xd/0xff\n", 16 + (i >> 16), i >> 8 & 255, i & 255);
+    restore(lines);
+    ASSERT_TRUE(rounds_until([&] { return entries_.size() == 200'000; }));
+    settle();
+    const MirrorStatus status = mirror_->status();
+    // Looking at a large header costs more than a thousandth of a second's share.
+    EXPECT_GT(status.sets[0].poll, 1ms);
+    EXPECT_EQ(status.sets[0].entries, 200'000u);
+    EXPECT_GT(status.sets[0].read.count(), 0);
+}
+
+}  // namespace
+}  // namespace synward
