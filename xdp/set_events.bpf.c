@@ -12,13 +12,10 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
 
 #include "abi/set_event.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct sk_buff;
 
 struct ns_common {
 	unsigned int inum;
@@ -95,12 +92,17 @@ static __always_inline int tell(const struct nfnl_info *info, const struct nlatt
 	return 0;
 }
 
-#define SET_PROGRAM(name, function, operation)                                        \
-	SEC("fexit/" function)                                                        \
-	int BPF_PROG(sw_set_##name, struct sk_buff *skb, const struct nfnl_info *info, \
-		     const struct nlattr *const *attr, int result)                    \
-	{                                                                             \
-		return tell(info, attr, operation, result);                           \
+/* By helper, since the verifier lets nobody load an array of pointers as an argument. */
+#define SET_PROGRAM(name, function, operation)                                         \
+	SEC("fexit/" function)                                                         \
+	int sw_set_##name(void *ctx)                                                   \
+	{                                                                              \
+		__u64 info = 0, attr = 0, result = 0;                                  \
+                                                                                       \
+		bpf_get_func_arg(ctx, 1, &info);                                       \
+		bpf_get_func_arg(ctx, 2, &attr);                                       \
+		bpf_get_func_ret(ctx, &result);                                        \
+		return tell((const void *)info, (const void *)attr, operation, result); \
 	}
 
 SET_PROGRAM(add, "ip_set_uadd", SW_SET_ADD)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <utility>
 #include <vector>
@@ -99,11 +100,15 @@ Result<SetEvents> SetEvents::open(const std::string& object) {
     if (!told || !bpf_object__find_map_by_name(impl->object, "sw_set_events"))
         return fail(ErrorCode::mismatch, fmt::format("the BPF object {} is of another version", *path));
     if (const int error = bpf_object__load(impl->object))
-        return said(fail_errno(-error, "the kernel does not let ip_set be traced"));
+        return said(fail(ErrorCode::unsupported,
+                         fmt::format("the kernel does not let ip_set be traced: {}", std::strerror(-error))));
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, impl->object) {
         bpf_link* link = bpf_program__attach(program);
-        if (!link) return said(fail_errno(errno, "the kernel does not let ip_set be traced"));
+        if (!link)
+            return said(
+                fail(ErrorCode::unsupported,
+                     fmt::format("the kernel does not let ip_set be traced: {}", std::strerror(errno))));
         impl->links.push_back(link);
     }
     impl->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(impl->object, "sw_set_events"), Impl::take,
