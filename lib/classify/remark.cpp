@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "lib/abi/metadata.h"
+#include "lib/netlink_attributes.h"
 
 namespace synward {
 namespace {
@@ -21,35 +22,6 @@ namespace {
 constexpr std::size_t batch_bytes = 16384;
 constexpr std::size_t longest_change = 512;
 constexpr int dump_attempts = 3;  // a dump that changed meanwhile is read again
-
-// The attributes of one level, by type; those beyond `most` are left out.
-template <std::size_t most>
-struct Attributes {
-    std::array<const nlattr*, most + 1> of{};
-
-    static int take(const nlattr* attribute, void* data) {
-        const std::uint16_t type = mnl_attr_get_type(attribute);
-        if (type <= most) static_cast<Attributes*>(data)->of[type] = attribute;
-        return MNL_CB_OK;
-    }
-    [[nodiscard]] const void* bytes(std::size_t type, std::size_t length) const {
-        return of[type] && mnl_attr_get_payload_len(of[type]) >= length ? mnl_attr_get_payload(of[type])
-                                                                        : nullptr;
-    }
-    template <typename T>
-    [[nodiscard]] T number(std::size_t type) const {
-        T value{};
-        if (const void* from = bytes(type, sizeof value)) std::memcpy(&value, from, sizeof value);
-        return value;
-    }
-};
-
-template <std::size_t most>
-Attributes<most> nested(const nlattr* parent) {
-    Attributes<most> found;
-    if (parent) mnl_attr_parse_nested(parent, Attributes<most>::take, &found);
-    return found;
-}
 
 bool read_addresses(const nlattr* attribute, Connection& connection) {
     const auto ip = nested<CTA_IP_MAX>(attribute);
