@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/control_connection.h"
 
+#include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -29,7 +30,8 @@ void ControlConnection::answer(std::string_view line) {
 }
 
 void ControlConnection::event(std::string_view line) {
-    if (out_.size() + line.size() > most_unsent) {
+    tell_missed();
+    if (missed_ || out_.size() + line.size() > most_unsent) {
         missed_++;
         return;
     }
@@ -37,6 +39,13 @@ void ControlConnection::event(std::string_view line) {
     // What cannot be sent now waits for EPOLLOUT; a broken client is noticed there.
     flush();
     loop_->change(watch_, EPOLLIN | (out_.empty() ? 0u : EPOLLOUT));
+}
+
+// Where the gap is, and once for many: only when the client has caught up by half.
+void ControlConnection::tell_missed() {
+    if (!missed_ || out_.size() > most_unsent / 2) return;
+    answer(fmt::format(R"({{"missed":{}}})", missed_));
+    missed_ = 0;
 }
 
 // Answers wait in memory, so a client that only writes is not read further.
@@ -89,6 +98,8 @@ void ControlConnection::handle(std::uint32_t events) {
     if (open && events & EPOLLIN) open = receive();
     if (open) open = flush();
     if (open && !ended_) next_lines();
+    // There may be no next event to tell it with.
+    if (open) tell_missed();
     if (open) open = flush();
     // Both directions are shut, or everything that was asked is answered.
     if (open && (events & EPOLLHUP || (ended_ && out_.empty()))) open = false;

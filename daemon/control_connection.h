@@ -32,12 +32,11 @@ class ControlConnection {
 
     // Adds a newline.
     void answer(std::string_view line);
-    // As answer(), but dropped and counted when the client does not keep up.
+    // As answer(), but dropped and counted when the client does not keep up; {"missed": N}
+    // stands in the place of N events.
     void event(std::string_view line);
     void subscribe() { subscribed_ = true; }
     [[nodiscard]] bool subscribed() const { return subscribed_; }
-    // Events that this client missed since it was last told.
-    [[nodiscard]] std::uint64_t take_missed() { return std::exchange(missed_, 0); }
     // No more requests; closes when everything is sent.
     void finish() { ended_ = true; }
 
@@ -46,6 +45,7 @@ class ControlConnection {
     bool receive();  // false: closed by the client or broken
     bool flush();    // false: broken
     void next_lines();
+    void tell_missed();
 
     EventLoop* loop_;
     Descriptor socket_;

@@ -137,8 +137,6 @@ bool ControlServer::has_subscribers() const {
 void ControlServer::publish(const json& event) {
     for (ControlConnection& connection : connections_) {
         if (!connection.subscribed()) continue;
-        if (const std::uint64_t missed = connection.take_missed())
-            connection.event(line_of({{"missed", missed}}));
         connection.event(line_of({{"event", event}}));
     }
 }

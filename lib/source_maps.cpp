@@ -190,8 +190,13 @@ struct SourceMaps::Impl {
     [[nodiscard]] SourceTable table(std::uint32_t generation) const {
         return {exact.data() + (std::size_t{generation} << shift), shift, config().hash_key};
     }
+    // The exact gate of so many bits: see struct sw_gate.
+    [[nodiscard]] std::span<__u64> exact_gate(std::uint32_t generation, unsigned gate_shift) const {
+        if (gate_shift == SW_GATE_BITS) return memory.data()->gate.exact[generation];
+        return {gate.data() + (std::size_t{generation} << shift), std::size_t{1} << (gate_shift - 6)};
+    }
     [[nodiscard]] SourceGate gates(std::uint32_t generation, unsigned gate_shift) const {
-        return {gate.data() + (std::size_t{generation} << shift), gate_shift,
+        return {exact_gate(generation, gate_shift).data(), gate_shift,
                 memory.data()->gate.prefix[generation], config().hash_key};
     }
     [[nodiscard]] Batch batch(sw_family family) const {
@@ -309,7 +314,7 @@ Result<void> SourceMaps::Impl::replace(std::vector<SourceEntry> wanted) {
 
     const std::size_t sets = std::size_t{1} << shift;
     std::memset(static_cast<void*>(exact.data() + generation * sets), 0, sets * sizeof(sw_source_set));
-    std::memset(gate.data() + generation * sets, 0, sets * sizeof(__u64));
+    std::ranges::fill(exact_gate(generation, gate_shift), 0);
     auto& prefix_gates = memory.data()->gate.prefix[generation];
     std::memset(prefix_gates, 0, sizeof prefix_gates);
     SourceTable places = table(generation);
@@ -362,7 +367,8 @@ Result<void> SourceMaps::Impl::change(const Change& change) {
 void SourceMaps::Impl::settle_gates(std::span<const SourceEntry> of) {
     const std::uint32_t generation = sw_set_generation(word);
     const unsigned gate_shift = sw_set_gate_shift(word);
-    std::vector<__u64> wanted(std::size_t{1} << (gate_shift - 6));
+    const std::span<__u64> live_gate = exact_gate(generation, gate_shift);
+    std::vector<__u64> wanted(live_gate.size());
     auto prefix = std::make_unique<sw_gate>();
     std::memset(prefix.get(), 0, sizeof(sw_gate));
     SourceGate fresh(wanted.data(), gate_shift, prefix->prefix[generation], config().hash_key);
@@ -371,7 +377,7 @@ void SourceMaps::Impl::settle_gates(std::span<const SourceEntry> of) {
         for (std::size_t i = 0; i < words; i++)
             if (to[i] != from[i]) std::atomic_ref(to[i]).store(from[i], std::memory_order_release);
     };
-    copy(gate.data() + (std::size_t{generation} << shift), wanted.data(), wanted.size());
+    copy(live_gate.data(), wanted.data(), wanted.size());
     copy(memory.data()->gate.prefix[generation][0], prefix->prefix[generation][0],
          sizeof prefix->prefix[generation] / sizeof(__u64));
     stale = 0;

@@ -47,7 +47,7 @@ class SourceTable {
 class SourceGate {
   public:
     // `exact` has 1 << shift bits; `prefix` is struct sw_gate's of the generation.
-    SourceGate(__u64* exact, unsigned shift, __u64 (&prefix)[SW_FAMILIES][(1 << SW_GATE_BITS) / 64],
+    SourceGate(__u64* exact, unsigned shift, __u64 (&prefix)[SW_FAMILIES][SW_GATE_WORDS],
                const __u64 (&hash_key)[8])
         : exact_(exact), shift_(shift), prefix_(prefix), hash_key_(hash_key) {}
 
@@ -59,7 +59,7 @@ class SourceGate {
   private:
     __u64* exact_;
     unsigned shift_;
-    __u64 (&prefix_)[SW_FAMILIES][(1 << SW_GATE_BITS) / 64];
+    __u64 (&prefix_)[SW_FAMILIES][SW_GATE_WORDS];
     const __u64 (&hash_key_)[8];
 };
 

@@ -72,11 +72,18 @@ __attribute__((noinline)) int sets_exact6(__u64 address, __u64 rest, __u32 gener
 static __always_inline bool sets_gate_exact(const struct sw_memory *memory, const struct view *v,
 					    __u32 sources, const int family)
 {
-	__u32 bit = hash_gate_exact(memory->config.hash_key, v->in.source,
-				    sw_set_gate_shift(sources), family);
-	__u32 index = bit >> 6 | sw_set_generation(sources) << (memory->config.source_shift & 31);
-	__u64 *word = bpf_map_lookup_elem(&sw_gate, &index);
+	__u32 shift = sw_set_gate_shift(sources), generation = sw_set_generation(sources);
+	__u32 bit, index;
+	__u64 *word;
 
+	if (shift == SW_GATE_BITS) {
+		bit = hash_gate_exact(memory->config.hash_key, v->in.source, SW_GATE_BITS, family);
+		return memory->gate.exact[generation][bit >> 6 & (SW_GATE_WORDS - 1)] >>
+		       (bit & 63) & 1;
+	}
+	bit = hash_gate_exact(memory->config.hash_key, v->in.source, shift, family);
+	index = bit >> 6 | generation << (memory->config.source_shift & 31);
+	word = bpf_map_lookup_elem(&sw_gate, &index);
 	return word && *(volatile __u64 *)word >> (bit & 63) & 1;
 }
 
@@ -85,7 +92,7 @@ static __always_inline bool sets_gate_prefix(const struct sw_memory *memory, con
 {
 	__u32 bit = hash_gate_prefix(v->in.source, family);
 
-	return memory->gate.prefix[generation][family][bit >> 6 & ((1 << SW_GATE_BITS) / 64 - 1)] >>
+	return memory->gate.prefix[generation][family][bit >> 6 & (SW_GATE_WORDS - 1)] >>
 	       (bit & 63) & 1;
 }
 

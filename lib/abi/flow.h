@@ -163,6 +163,6 @@ struct sw_memory {
 	struct sw_ports ports[SW_GENERATIONS];
 	__u32 sources[4]; /* entries of the source sets by enum sw_fate, for readers */
 };
-SW_ASSERT_SIZE(struct sw_memory, 192 + 256 * 128 + 512 * 128 + 131072 + 32768 + 2 * 131072 + 16);
+SW_ASSERT_SIZE(struct sw_memory, 192 + 256 * 128 + 512 * 128 + 131072 + 49152 + 2 * 131072 + 16);
 
 #endif

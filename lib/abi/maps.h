@@ -22,7 +22,7 @@
 	X(cpu, "sw_cpu", "CPU -> struct sw_cpu")                               \
 	X(flows, "sw_flows", "set -> struct sw_flow_set")                      \
 	X(exact, "sw_exact", "generation and set -> struct sw_source_set")     \
-	X(gate, "sw_gate", "generation and word -> 64 bits of the exact gate") \
+	X(gate, "sw_gate", "generation and word -> 64 bits of a large exact gate") \
 	X(prefix4, "sw_prefix4", "struct sw_prefix4 -> fate and length")       \
 	X(prefix6, "sw_prefix6", "struct sw_prefix6 -> fate and length")       \
 	X(tickets, "sw_tickets", "LRU: struct sw_ticket_key -> struct sw_ticket") \

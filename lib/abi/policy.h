@@ -17,7 +17,7 @@
 
 #include "types.h"
 
-#define SW_ABI_VERSION 3
+#define SW_ABI_VERSION 4
 
 enum sw_mode {
 	SW_MODE_OFF,	 /* pass everything */
@@ -302,18 +302,21 @@ SW_ASSERT_SIZE(struct sw_prefix6, 24);
 /*
  * A bit of a gate says that the sets may hold the source.
  *
- * exact: words of the map sw_gate, 1 << source_shift for each generation, of which
- * as many are in use as sw_config.sources says: at least 16 bits for each entry.
- * One gate for both families; index by hash_gate_exact().
+ * exact: one gate for both families, at least 16 bits for each entry; index by
+ * hash_gate_exact(). One of 1 << SW_GATE_BITS bits is here, where it costs half as
+ * much; a larger one is words of the map sw_gate, 1 << source_shift for each
+ * generation, of which as many are in use as sw_config.sources says.
  *
- * prefix: sw_memory.gate, index by hash_gate_prefix() (both in xdp/hash.h), made of
- * the first 16 bits of an IPv4 and 32 of an IPv6 address. A prefix that covers
- * several indices sets them all.
+ * prefix: index by hash_gate_prefix() (both in xdp/hash.h), made of the first 16
+ * bits of an IPv4 and 32 of an IPv6 address. A prefix that covers several indices
+ * sets them all.
  */
 #define SW_GATE_BITS 16 /* of a prefix gate, and of an exact gate at least */
+#define SW_GATE_WORDS ((1 << SW_GATE_BITS) / 64)
 struct sw_gate {
-	__u64 prefix[SW_GENERATIONS][SW_FAMILIES][(1 << SW_GATE_BITS) / 64];
+	__u64 exact[SW_GENERATIONS][SW_GATE_WORDS];
+	__u64 prefix[SW_GENERATIONS][SW_FAMILIES][SW_GATE_WORDS];
 };
-SW_ASSERT_SIZE(struct sw_gate, 32768);
+SW_ASSERT_SIZE(struct sw_gate, 49152);
 
 #endif

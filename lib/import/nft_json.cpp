@@ -363,19 +363,7 @@ class ExpressionReader {
         } else if (ports_) {
             return refuse("it matches ports without a protocol: name it by `meta l4proto`");
         }
-        if ((!ongoing_ && !others_) || rule_.target == RuleTarget::nothing) return;
-        const bool accepts = rule_.target == RuleTarget::accept || rule_.target == RuleTarget::back;
-        if (others_ && !accepts)
-            return refuse(
-                "packets without a connection have no mark: keep this rule in your own chain, and take it "
-                "out of "
-                "the file");
-        if (ongoing_ && rule_.target != RuleTarget::accept)
-            return refuse(
-                "it judges connections that exist: a fate is given when they begin. Keep this rule in your "
-                "own "
-                "chain, and take it out of the file");
-        if (ongoing_) rule_.target = RuleTarget::nothing;
+        settle_state(ongoing_, others_, rule_);
     }
 
     const ImportOptions& options_;

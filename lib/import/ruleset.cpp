@@ -162,6 +162,22 @@ std::optional<Prefix> parse_source(std::string_view text) {
     return Block{address_number(*address), 128}.widened(length).prefix(address->family);
 }
 
+void settle_state(bool ongoing, bool others, SourceRule& rule) {
+    if ((!ongoing && !others) || rule.target == RuleTarget::nothing) return;
+    const auto refuse = [&](const char* why) {
+        if (rule.refusal.empty()) rule.refusal = why;
+    };
+    if (others && rule.target != RuleTarget::accept && rule.target != RuleTarget::back)
+        return refuse(
+            "packets without a connection have no mark: keep this rule in your own chain, and take it out of "
+            "the file");
+    if (ongoing && rule.target != RuleTarget::accept)
+        return refuse(
+            "it judges connections that exist: a fate is given when they begin. Keep this rule in your own "
+            "chain, and take it out of the file");
+    if (ongoing) rule.target = RuleTarget::nothing;
+}
+
 Result<Ruleset> parse_ruleset(std::string_view text, const ImportOptions& options) {
     const std::size_t start = text.find_first_not_of(" \t\r\n");
     if (start == text.npos)

@@ -100,5 +100,8 @@ struct ImportOptions {
 [[nodiscard]] std::optional<std::uint8_t> parse_icmp_type(std::string_view word, bool ipv6);
 // "a.b.c.d/24", "/255.255.255.0", an address; bits behind the length are cleared.
 [[nodiscard]] std::optional<Prefix> parse_source(std::string_view text);
+// A rule about connections that exist (`ongoing`) or packets of none (`others`): it says
+// nothing about new ones, or is refused.
+void settle_state(bool ongoing, bool others, SourceRule& rule);
 
 }  // namespace synward

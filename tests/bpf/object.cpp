@@ -98,7 +98,7 @@ void* Object::part(const std::string& name, const void* key, std::size_t size) c
         {"sw_state", offsetof(sw_memory, state), sizeof(sw_state), SW_SERVICES},
         {"sw_services", offsetof(sw_memory, services), sizeof(sw_service), SW_GENERATIONS * SW_SERVICES},
         {"sw_filter", offsetof(sw_memory, filter), sizeof(sw_filter), 1},
-        {"prefix gates", offsetof(sw_memory, gate), sizeof(sw_gate), 1},
+        {"gates", offsetof(sw_memory, gate), sizeof(sw_gate), 1},
         {"sw_ports", offsetof(sw_memory, ports), sizeof(sw_ports), SW_GENERATIONS},
     };
     for (const Part& p : parts) {

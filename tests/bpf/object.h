@@ -15,7 +15,7 @@ namespace synward::bpf_test {
 
 // The tests' flow table has 1 << kFlowShift sets.
 inline constexpr unsigned kFlowShift = 6;
-// And their table of exact sources 1 << kSourceShift in each generation, its gate as many words.
+// And their table of exact sources 1 << kSourceShift in each generation, its large gate as many words.
 inline constexpr unsigned kSourceShift = 4;
 inline constexpr unsigned kGateShift = kSourceShift + 6;
 

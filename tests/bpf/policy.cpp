@@ -117,11 +117,13 @@ void Policy::put_exact(std::span<sw_source_set> sets, const Address& source, sw_
 }
 
 void Policy::store_sources(const Object& object, sw_config& stored) const {
-    stored.sources = source_generation << SW_SET_GENERATION_SHIFT | kGateShift << SW_SET_GATE_SHIFT;
+    stored.sources = source_generation << SW_SET_GENERATION_SHIFT | gate_shift << SW_SET_GATE_SHIFT;
     std::array<sw_source_set, 1 << kSourceShift> sets{};
     std::uint64_t gate = 0;
-    auto prefix = std::make_unique<sw_gate>(object.read<sw_gate>("prefix gates", 0));
+    auto prefix = std::make_unique<sw_gate>(object.read<sw_gate>("gates", 0));
     auto& bits = prefix->prefix[source_generation];
+    auto& small = prefix->exact[source_generation];
+    std::memset(small, 0, sizeof small);
     std::memset(bits, 0, sizeof bits);
     for (const auto& [address, length, fate] : fates) {
         const bool v6 = address.size() == 16;
@@ -129,7 +131,10 @@ void Policy::store_sources(const Object& object, sw_config& stored) const {
             stored.sources |= v6 ? SW_SET_EXACT6 : SW_SET_EXACT4;
             put_exact(sets, address, fate);
             // Which bit is the program's own hash; "may be there" is true for all.
-            gate = ~std::uint64_t{0};
+            if (gate_shift == SW_GATE_BITS)
+                std::memset(small, 0xff, sizeof small);
+            else
+                gate = ~std::uint64_t{0};
             continue;
         }
         stored.sources |= v6 ? SW_SET_PREFIX6 : SW_SET_PREFIX4;
@@ -156,7 +161,7 @@ void Policy::store_sources(const Object& object, sw_config& stored) const {
         object.write("sw_exact", base + i, sets[i]);
         object.write("sw_gate", base + i, gate);
     }
-    object.write("prefix gates", std::uint32_t{0}, *prefix);
+    object.write("gates", std::uint32_t{0}, *prefix);
 }
 
 void Policy::store(const Object& object) const {

@@ -51,6 +51,7 @@ struct Policy {
     enum class Exact { first_way, last_way, other_set } exact = Exact::first_way;
     // Of the source sets; what the generation not in force holds is left alone.
     unsigned source_generation = 0;
+    unsigned gate_shift = SW_GATE_BITS;  // kGateShift: the large one
     std::vector<StoredTicket> tickets;
 
     // Service 1 always armed on port 80, 2 monitor, 3 auto and idle, 4 off, 5 on

@@ -28,6 +28,7 @@ TEST_F(SourceTest, ExactAddresses) {
                     {address("2001:db8:9::8"), 128, SW_FATE_ALLOW}};
     for (const auto where : {Policy::Exact::first_way, Policy::Exact::last_way, Policy::Exact::other_set}) {
         policy.exact = where;
+        policy.gate_shift = where == Policy::Exact::other_set ? kGateShift : SW_GATE_BITS;
         store();
         expect_from("203.0.113.7", SW_REASON_SOURCE_DENIED);
         expect_from("203.0.113.8", SW_REASON_SOURCE_ALLOWED);
@@ -202,11 +203,15 @@ TEST_F(SourceTest, ComesBeforeTheShape) {
 
 TEST_F(SourceTest, NothingIsLookedUpWhereTheGateIsShut) {
     policy.fates = {{address("203.0.113.7"), 32, SW_FATE_DENY}, {address("198.18.0.0"), 15, SW_FATE_DENY}};
-    store();
-    object().write("prefix gates", std::uint32_t{0}, sw_gate{});
-    for (std::uint32_t i = 0; i < 2u << kSourceShift; ++i) object().write("sw_gate", i, std::uint64_t{0});
-    expect_from("203.0.113.7", SW_REASON_SYN_ANSWERED);
-    expect_from("198.18.9.9", SW_REASON_SYN_ANSWERED);
+    for (const unsigned shift : {unsigned{SW_GATE_BITS}, kGateShift}) {
+        policy.gate_shift = shift;
+        store();
+        object().write("gates", std::uint32_t{0}, sw_gate{});
+        for (std::uint32_t i = 0; i < 2u << kSourceShift; ++i)
+            object().write("sw_gate", i, std::uint64_t{0});
+        expect_from("203.0.113.7", SW_REASON_SYN_ANSWERED);
+        expect_from("198.18.9.9", SW_REASON_SYN_ANSWERED);
+    }
     store();
     sw_config config = object().read<sw_config>("sw_config", 0);
     config.sources = 0;

@@ -32,5 +32,5 @@ endforeach()
 
 add_library(synward_headers_test OBJECT ${alone})
 target_link_libraries(synward_headers_test PRIVATE synward::synward synward_flags)
-target_compile_options(synward_headers_test PRIVATE -Werror -Wpedantic)
+target_compile_options(synward_headers_test PRIVATE -Werror -Wpedantic -O0 -g0)
 add_custom_target(synward_abi_bpf_test ALL DEPENDS ${bpf_objects})

@@ -111,6 +111,11 @@ bool BpfObject::has_map(const std::string& name) const {
     return bpf_object__find_map_by_name(object_.get(), name.c_str()) != nullptr;
 }
 
+void BpfObject::load_bytes(const std::string& name, uint32_t index, void* value) const {
+    if (bpf_map_lookup_elem(map(name), &index, value) != 0)
+        throw std::runtime_error("cannot read map " + name);
+}
+
 void BpfObject::store_bytes(const std::string& name, uint32_t index, const void* value) const {
     if (bpf_map_update_elem(map(name), &index, value, BPF_ANY) != 0)
         throw std::runtime_error(fmt::format("cannot write map {}: {}", name, strerror(errno)));

@@ -57,9 +57,17 @@ class BpfObject {
         for (int cpu = 0; cpu < libbpf_num_possible_cpus(); ++cpu) values.push_back(make(cpu));
         store_bytes(name, index, values.data());
     }
+    // Of every possible CPU.
+    template <typename Value>
+    std::vector<Value> per_cpu(const std::string& name, uint32_t index) const {
+        std::vector<Value> values(static_cast<size_t>(libbpf_num_possible_cpus()));
+        load_bytes(name, index, values.data());
+        return values;
+    }
 
   private:
     void store_bytes(const std::string& name, uint32_t index, const void* value) const;
+    void load_bytes(const std::string& name, uint32_t index, void* value) const;
     void load(const std::string& name);
 
     std::unique_ptr<bpf_object, void (*)(bpf_object*)> object_{nullptr, bpf_object__close};

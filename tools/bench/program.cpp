@@ -111,7 +111,7 @@ class Session {
         with.name = "SYN answered, linux, 1k denied";
         with.budget = 0;
         difference.name = "1k denied: cost for everybody else";
-        difference.budget = 5;
+        difference.budget = 3;
         if (!wanted(one.name) && !wanted(with.name) && !wanted(difference.name)) return;
         subject.deny(family, denied);
         take(runner, subject, one);

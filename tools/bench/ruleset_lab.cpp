@@ -194,12 +194,8 @@ uint64_t RulesetLab::lost() const {
 }
 
 uint64_t RulesetLab::made() const {
-    std::vector<bench_progress> all(static_cast<size_t>(libbpf_num_possible_cpus()));
-    const uint32_t zero = 0;
-    if (bpf_map_lookup_elem(object_.map("bench_progress"), &zero, all.data()) != 0)
-        throw std::runtime_error("cannot read map bench_progress");
     uint64_t sum = 0;
-    for (const auto& each : all) sum += each.made;
+    for (const auto& each : object_.per_cpu<bench_progress>("bench_progress", 0)) sum += each.made;
     return sum;
 }
 
