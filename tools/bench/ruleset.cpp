@@ -20,7 +20,7 @@ struct Contestant {
     double bulk = 0;
 };
 
-Measured measured(std::vector<double> rounds) {
+Timing timing(std::vector<double> rounds) {
     if (rounds.empty()) return {};
     std::ranges::sort(rounds);
     return {.least = rounds.front(), .median = rounds[rounds.size() / 2]};
@@ -84,7 +84,7 @@ std::vector<RulesetResult> run_ruleset(const RulesetOptions& options) {
         RulesetResult result{.ruleset = std::move(contestant.ruleset), .cost = {}, .bulk = contestant.bulk};
         for (const Traffic traffic : kTraffics)
             result.cost[static_cast<size_t>(traffic)] =
-                measured(contestant.rounds[static_cast<size_t>(traffic)]);
+                timing(contestant.rounds[static_cast<size_t>(traffic)]);
         results.push_back(std::move(result));
     }
     return results;

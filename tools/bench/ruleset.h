@@ -20,13 +20,13 @@ struct RulesetOptions {
     double bulk_seconds = 0.4;
 };
 
-struct Measured {
+struct Timing {
     double least = 0, median = 0;  // ns a packet; 0: not measured
 };
 
 struct RulesetResult {
     Ruleset ruleset;
-    std::array<Measured, std::size(kTraffics)> cost;  // by Traffic
+    std::array<Timing, std::size(kTraffics)> cost;  // by Traffic
     double bulk = 0;                                  // Mb/s; 0: not measured
 };
 
