@@ -28,7 +28,7 @@
 namespace synward::bench {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(30);
+constexpr auto kStartPatience = std::chrono::seconds(30);
 constexpr size_t kSourceOffset = 14 + 12;  // of an Ethernet frame with IPv4
 
 std::string find_daemon(const std::string& given) {
@@ -119,7 +119,7 @@ void MirrorLab::start(const MirrorLabOptions& options) {
 
 void MirrorLab::find_program() {
     const Netns::Inside inside(netns_);
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto deadline = std::chrono::steady_clock::now() + kStartPatience;
     const auto index = static_cast<int>(if_nametoindex(interface_.c_str()));
     uint32_t id = 0;
     while (bpf_xdp_query_id(index, 0, &id) != 0 || id == 0) {
