@@ -196,8 +196,8 @@ struct SourceMaps::Impl {
         return {gate.data() + (std::size_t{generation} << shift), std::size_t{1} << (gate_shift - 6)};
     }
     [[nodiscard]] SourceGate gates(std::uint32_t generation, unsigned gate_shift) const {
-        return {exact_gate(generation, gate_shift).data(), gate_shift,
-                memory.data()->gate.prefix[generation], config().hash_key};
+        return {exact_gate(generation, gate_shift).data(), gate_shift, memory.data()->gate.prefix[generation],
+                config().hash_key};
     }
     [[nodiscard]] Batch batch(sw_family family) const {
         if (family == SW_IPV4) return {maps->fd("sw_prefix4"), "sw_prefix4", sizeof(sw_prefix4)};

@@ -23,10 +23,12 @@ struct Words {
     explicit Words(const Address& a) { std::memcpy(word, a.bytes.data(), a.bits() / 8); }
 };
 
+void set_bits(__u64& word, __u64 bits) {
+    if (bits & ~load(word)) store(word, load(word) | bits);
+}
+
 void set_bit(__u64* words, unsigned index) {
-    __u64& word = words[index >> 6];
-    const __u64 bit = 1ULL << (index & 63);
-    if (!(load(word) & bit)) store(word, load(word) | bit);
+    set_bits(words[index >> 6], 1ULL << (index & 63));
 }
 
 }  // namespace
@@ -93,7 +95,9 @@ void SourceGate::open(const Prefix& p) {
     const sw_family family = p.address.family;
     const Words words(p.address);
     if (p.is_host()) {
-        set_bit(exact_, hash_gate_exact(hash_key_, words.word, shift_, family));
+        __u64 bits;
+        const std::uint32_t word = hash_gate_exact(hash_key_, words.word, shift_, &bits, family);
+        set_bits(exact_[word], bits);
         return;
     }
     __u64* bits = prefix_[family];

@@ -41,6 +41,8 @@ static __always_inline __u64 cookie_nh(__u32 a, __u32 b, const __u32 key[2])
 static __always_inline __u64 cookie_hash(const struct cookie_input *in,
 					 const struct sw_epoch_key *key, const int family)
 {
+	const __u64 *start = key->siphash[family];
+	struct siphash s = { start[0], start[1], start[2], start[3] };
 	__u64 word;
 
 	if (family == SW_IPV4) {
@@ -53,7 +55,7 @@ static __always_inline __u64 cookie_hash(const struct cookie_input *in,
 		       cookie_nh(in->destination[1], in->destination[1] >> 32, key->nh + 6) +
 		       cookie_nh(in->ports, in->isn, key->nh + 8);
 	}
-	return siphash_of_word(key->siphash[family], word, 1, 3);
+	return siphash_finish(s, word, 1, 3);
 }
 
 /* The key of an epoch. Serial arithmetic: the epoch may wrap. */
@@ -80,10 +82,19 @@ static __always_inline void cookie_derive(struct sw_epoch_key *to, const struct 
 					  __u32 epoch)
 {
 	const __u64 *master = cookie_master(ring, epoch);
+	struct siphash s;
+	__u64 key[2];
 	int i;
 
-	for (i = 0; i < 4; i++)
-		to->siphash[i >> 1][i & 1] = cookie_derive_word(master, epoch, i);
+	for (i = 0; i < SW_FAMILIES; i++) {
+		key[0] = cookie_derive_word(master, epoch, 2 * i);
+		key[1] = cookie_derive_word(master, epoch, 2 * i + 1);
+		siphash_start(&s, key);
+		to->siphash[i][0] = s.v0;
+		to->siphash[i][1] = s.v1;
+		to->siphash[i][2] = s.v2;
+		to->siphash[i][3] = s.v3;
+	}
 	for (i = 0; i < SW_NH_WORDS / 2; i++) {
 		__u64 word = cookie_derive_word(master, epoch, 4 + i);
 

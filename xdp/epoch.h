@@ -15,12 +15,11 @@ __attribute__((noinline)) int epoch_derive(__u32 epoch)
 {
 	struct sw_memory *memory = memory_get();
 	struct sw_cpu *cpu = cpu_get();
-	struct sw_epoch_key key;
 
 	if (!memory || !cpu)
 		return -1;
-	cookie_derive(&key, &memory->config.keyring, epoch);
-	cpu->epoch[epoch & 1] = key;
+	/* in place: the stack has no room for it */
+	cookie_derive(&cpu->epoch[epoch & 1], &memory->config.keyring, epoch);
 	return 0;
 }
 

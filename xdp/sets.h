@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Denied and allowed sources. A gate of one bit per hash answers for everybody
- * who is in no set (a bit costs 2 ns); an exact source is in one of two cache
+ * Denied and allowed sources. A gate of bits picked by hashes answers for nearly
+ * everybody who is in no set (for a nanosecond); an exact source is in one of two cache
  * lines of sw_exact. What is looked at is of the generation that one word names,
  * read once for a packet: it sees the sets as they were or as they are.
  */
@@ -73,18 +73,18 @@ static __always_inline bool sets_gate_exact(const struct sw_memory *memory, cons
 					    __u32 sources, const int family)
 {
 	__u32 shift = sw_set_gate_shift(sources), generation = sw_set_generation(sources);
-	__u32 bit, index;
-	__u64 *word;
+	__u64 bits, *word;
+	__u32 index;
 
 	if (shift == SW_GATE_BITS) {
-		bit = hash_gate_exact(memory->config.hash_key, v->in.source, SW_GATE_BITS, family);
-		return memory->gate.exact[generation][bit >> 6 & (SW_GATE_WORDS - 1)] >>
-		       (bit & 63) & 1;
+		index = hash_gate_exact(memory->config.hash_key, v->in.source, SW_GATE_BITS, &bits,
+					family);
+		return !(bits & ~memory->gate.exact[generation][index & (SW_GATE_WORDS - 1)]);
 	}
-	bit = hash_gate_exact(memory->config.hash_key, v->in.source, shift, family);
-	index = bit >> 6 | generation << (memory->config.source_shift & 31);
+	index = hash_gate_exact(memory->config.hash_key, v->in.source, shift, &bits, family);
+	index |= generation << (memory->config.source_shift & 31);
 	word = bpf_map_lookup_elem(&sw_gate, &index);
-	return word && *(volatile __u64 *)word >> (bit & 63) & 1;
+	return word && !(bits & ~*(volatile __u64 *)word);
 }
 
 static __always_inline bool sets_gate_prefix(const struct sw_memory *memory, const struct view *v,

@@ -16,12 +16,17 @@ struct siphash {
 
 #define SW_ROTATE_LEFT(x, n) (((x) << (n)) | ((x) >> (64 - (n))))
 
-static __always_inline void siphash_round(struct siphash *s)
+/* The part of a round that a word of input, which comes by v3, does not touch. */
+static __always_inline void siphash_half_round(struct siphash *s)
 {
 	s->v0 += s->v1;
 	s->v1 = SW_ROTATE_LEFT(s->v1, 13);
 	s->v1 ^= s->v0;
 	s->v0 = SW_ROTATE_LEFT(s->v0, 32);
+}
+
+static __always_inline void siphash_other_half(struct siphash *s)
+{
 	s->v2 += s->v3;
 	s->v3 = SW_ROTATE_LEFT(s->v3, 16);
 	s->v3 ^= s->v2;
@@ -34,7 +39,19 @@ static __always_inline void siphash_round(struct siphash *s)
 	s->v2 = SW_ROTATE_LEFT(s->v2, 32);
 }
 
-static __always_inline void siphash_init(struct siphash *s, const __u64 key[2])
+static __always_inline void siphash_rounds(struct siphash *s, const int rounds)
+{
+	int i;
+
+	UNROLL
+	for (i = 0; i < rounds; i++) {
+		siphash_half_round(s);
+		siphash_other_half(s);
+	}
+}
+
+/* The state under a key just before the first word comes: the same for all words. */
+static __always_inline void siphash_start(struct siphash *s, const __u64 key[2])
 {
 	__u64 k0 = key[0], k1 = key[1];
 
@@ -42,29 +59,27 @@ static __always_inline void siphash_init(struct siphash *s, const __u64 key[2])
 	s->v1 = k1 ^ 0x646f72616e646f6dULL;
 	s->v2 = k0 ^ 0x6c7967656e657261ULL;
 	s->v3 = k1 ^ 0x7465646279746573ULL;
+	siphash_half_round(s);
 }
 
-static __always_inline void siphash_rounds(struct siphash *s, const int rounds)
+/* SipHash-c-d of one word, from siphash_start()'s state. */
+static __always_inline __u64 siphash_finish(struct siphash s, __u64 word, const int c, const int d)
 {
-	int i;
-
-	UNROLL
-	for (i = 0; i < rounds; i++)
-		siphash_round(s);
-}
-
-/* SipHash-c-d of one word. */
-static __always_inline __u64 siphash_of_word(const __u64 key[2], __u64 word, const int c, const int d)
-{
-	struct siphash s;
-
-	siphash_init(&s, key);
 	s.v3 ^= word;
-	siphash_rounds(&s, c);
+	siphash_other_half(&s);
+	siphash_rounds(&s, c - 1);
 	s.v0 ^= word;
 	s.v2 ^= 0xff;
 	siphash_rounds(&s, d);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+static __always_inline __u64 siphash_of_word(const __u64 key[2], __u64 word, const int c, const int d)
+{
+	struct siphash s;
+
+	siphash_start(&s, key);
+	return siphash_finish(s, word, c, d);
 }
 
 #endif

@@ -141,13 +141,13 @@ struct sw_cpu {
 	__u32 sample_tick;	      /* of the last packet sample */
 	__u32 handshake;	      /* theoretical arrival time of the next handshake event */
 	__u32 shape_tick;	      /* of the last shape event */
-	__u64 pad[2];
+	__u64 pad[6];
 	__u32 prefix[SW_PREFIX_BUCKETS]; /* theoretical arrival times */
 	struct sw_listener listener[SW_LISTENER_SLOTS];
 	struct sw_pending pending[SW_SERVICES];
 	__u32 escalate[SW_SERVICES]; /* theoretical arrival times */
 };
-SW_ASSERT_SIZE(struct sw_cpu, 192 + 4 * SW_PREFIX_BUCKETS + 16 * SW_LISTENER_SLOTS + 12 * SW_SERVICES);
+SW_ASSERT_SIZE(struct sw_cpu, 320 + 4 * SW_PREFIX_BUCKETS + 16 * SW_LISTENER_SLOTS + 12 * SW_SERVICES);
 
 /*
  * Value of the map sw_memory, one element: what the programs index themselves.

@@ -140,10 +140,11 @@ SW_ASSERT_SIZE(struct sw_keyring, 48);
 struct sw_epoch_key {
 	__u32 epoch;
 	__u32 version; /* of the keyring it was derived from; 0: none */
-	__u64 siphash[SW_FAMILIES][2];
 	__u32 nh[SW_NH_WORDS];
+	__u64 siphash[SW_FAMILIES][4]; /* SipHash's state under the key, as far as no input is needed */
+	__u64 pad[2];
 };
-SW_ASSERT_SIZE(struct sw_epoch_key, 80);
+SW_ASSERT_SIZE(struct sw_epoch_key, 128);
 
 #define SW_FLAG_GATEWAY 0x01 /* connections of others: learn from conntrack, not from sockets */
 #define SW_FLAG_CHECK_MAC 0x02 /* pass frames whose destination is not `mac` */
@@ -300,10 +301,10 @@ SW_ASSERT_SIZE(struct sw_prefix6, 24);
 #define SW_PREFIX_VALUE_LENGTH_SHIFT 8
 
 /*
- * A bit of a gate says that the sets may hold the source.
+ * Bits of a gate say that the sets may hold the source.
  *
- * exact: one gate for both families, at least 16 bits for each entry; index by
- * hash_gate_exact(). One of 1 << SW_GATE_BITS bits is here, where it costs half as
+ * exact: one gate for both families, at least 16 bits for each entry, of which two
+ * are set, in one word, by hash_gate_exact(). One of 1 << SW_GATE_BITS bits is here, where it costs half as
  * much; a larger one is words of the map sw_gate, 1 << source_shift for each
  * generation, of which as many are in use as sw_config.sources says.
  *

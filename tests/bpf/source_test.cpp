@@ -207,8 +207,7 @@ TEST_F(SourceTest, NothingIsLookedUpWhereTheGateIsShut) {
         policy.gate_shift = shift;
         store();
         object().write("gates", std::uint32_t{0}, sw_gate{});
-        for (std::uint32_t i = 0; i < 2u << kSourceShift; ++i)
-            object().write("sw_gate", i, std::uint64_t{0});
+        for (std::uint32_t i = 0; i < 2u << kSourceShift; ++i) object().write("sw_gate", i, std::uint64_t{0});
         expect_from("203.0.113.7", SW_REASON_SYN_ANSWERED);
         expect_from("198.18.9.9", SW_REASON_SYN_ANSWERED);
     }

@@ -27,7 +27,7 @@ struct Timing {
 struct RulesetResult {
     Ruleset ruleset;
     std::array<Timing, std::size(kTraffics)> cost;  // by Traffic
-    double bulk = 0;                                  // Mb/s; 0: not measured
+    double bulk = 0;                                // Mb/s; 0: not measured
 };
 
 // Of the least costs; infinity or nothing where a part is missing is 0.
