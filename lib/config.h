@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The config file (TOML). Its names are documented in docs/config.md and in
-// synward.toml(5); the defaults here are the defaults there.
+// The config file (TOML). Its names are documented in synward.toml(5) and shown in
+// packaging/synward.toml; the defaults here are the defaults there.
 #pragma once
 
 #include <chrono>
