@@ -303,6 +303,7 @@ start_pinger() {
     shift
     : >"$TMP/ping-$name"
     spawn PINGER "ping-$name" "${FROM:-$C}" /usr/bin/python3 "$PEER" ping --progress "$TMP/ping-$name" "$@"
+    echo "$PINGER" >"$TMP/pid-$name"
     must_wait_for "a connection to $*" 10 pings_reach "$name" 3
 }
 pings_reach() { (($(wc -l <"$TMP/ping-$1") >= $2)); }

@@ -207,7 +207,8 @@ def ping(options):
                 print(f"the connection broke at echo {number}", flush=True)
                 return 1
             progress.write(".\n")
-            time.sleep(0.02)
+            if options.pause:
+                time.sleep(options.pause)
 
 
 def main():
@@ -243,7 +244,9 @@ def main():
     one.add_argument("--await-close", action="store_true", help="let the server close first")
     one.add_argument("--then", help="when this file exists, ask on all connections that were held")
     client("transfer", transfer).add_argument("--bytes", type=int, default=50_000_000)
-    client("ping", ping).add_argument("--progress", required=True)
+    one = client("ping", ping)
+    one.add_argument("--progress", required=True)
+    one.add_argument("--pause", type=float, default=0.02, help="seconds between two lines")
 
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
