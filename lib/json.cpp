@@ -29,6 +29,7 @@ json sources_json(const Instance& instance) {
     const auto counts = instance.count_sources();
     return {{"deny", counts[SW_FATE_DENY]},
             {"allow", counts[SW_FATE_ALLOW]},
+            {"check", counts[SW_FATE_CHECK]},
             {"capacity", instance.source_capacity()}};
 }
 

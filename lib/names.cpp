@@ -9,7 +9,7 @@ namespace {
 constexpr std::array<std::string_view, SW_MODE_COUNT> modes{"off", "monitor", "auto", "cookie"};
 constexpr std::array<std::string_view, SW_DELIVERY_COUNT> deliveries{"auto", "reqsk", "kernel", "synproxy"};
 constexpr std::array<std::string_view, SW_ACTION_COUNT> actions{"pass", "drop", "escalate"};
-constexpr std::array<std::string_view, SW_FATE_COUNT> fates{"none", "deny", "allow"};
+constexpr std::array<std::string_view, SW_FATE_COUNT> fates{"none", "deny", "allow", "check"};
 constexpr std::array<std::string_view, SW_EVENT_COUNT> events{
 #define X(NAME, name, text) #name,
     SW_EVENTS(X)

@@ -14,7 +14,7 @@ namespace synward {
 [[nodiscard]] std::string_view mode_name(unsigned mode);          // off, monitor, auto, cookie
 [[nodiscard]] std::string_view delivery_name(unsigned delivery);  // auto, reqsk, kernel, synproxy
 [[nodiscard]] std::string_view action_name(unsigned action);      // pass, drop, escalate
-[[nodiscard]] std::string_view fate_name(unsigned fate);          // none, deny, allow
+[[nodiscard]] std::string_view fate_name(unsigned fate);          // none, deny, allow, check
 [[nodiscard]] std::string_view event_name(unsigned type);         // armed, overflow, disarmed, sample
 [[nodiscard]] std::string_view event_text(unsigned type);         // a sentence
 

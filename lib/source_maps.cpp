@@ -397,9 +397,12 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
     if (8 * fresh.hosts() > std::size_t{1} << sw_set_gate_shift(word)) return replace(std::move(wanted));
     if (fresh.hosts() > source_capacity(*maps) || wanted.size() - fresh.hosts() > source_capacity(*maps))
         return check(wanted);
-    // Removals last: both lists' entries have their fate meanwhile, and a more general
-    // prefix is there before a special one goes.
-    std::stable_partition(changes.begin(), changes.end(), [](const Change& c) { return c.after; });
+    // Additions first, and of them the special ones; removals behind, the general ones first: so
+    // what decides about a source is its old entry, and then its new one.
+    std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
+        if ((a.after == SW_FATE_NONE) != (b.after == SW_FATE_NONE)) return a.after != SW_FATE_NONE;
+        return a.after ? a.prefix.length > b.prefix.length : a.prefix.length < b.prefix.length;
+    });
     const std::uint32_t generation = sw_set_generation(word);
     const unsigned gate_shift = sw_set_gate_shift(word);
     const std::uint32_t sets = word & SW_SET_ANY;

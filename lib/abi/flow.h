@@ -161,7 +161,7 @@ struct sw_memory {
 	struct sw_filter filter;
 	struct sw_gate gate;
 	struct sw_ports ports[SW_GENERATIONS];
-	__u32 sources[4]; /* entries of the source sets by enum sw_fate, for readers */
+	__u32 sources[SW_FATE_COUNT]; /* entries of the source sets by enum sw_fate, for readers */
 };
 SW_ASSERT_SIZE(struct sw_memory, 192 + 256 * 128 + 512 * 128 + 131072 + 49152 + 2 * 131072 + 16);
 

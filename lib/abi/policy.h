@@ -48,6 +48,7 @@ enum sw_fate {
 	SW_FATE_NONE,
 	SW_FATE_DENY,
 	SW_FATE_ALLOW,
+	SW_FATE_CHECK, /* an exception within what has another: as for everybody else */
 	SW_FATE_COUNT
 };
 

@@ -49,7 +49,7 @@ const Fate* Fates::find(std::uint8_t mark) const {
 sw_fate Fates::at_driver(std::uint8_t mark) const {
     if (mark == SW_MARK_ALLOW) return SW_FATE_ALLOW;
     const Fate* fate = find(mark);
-    return fate && fate->verdict == FateVerdict::drop ? SW_FATE_DENY : SW_FATE_NONE;
+    return fate && fate->verdict == FateVerdict::drop ? SW_FATE_DENY : SW_FATE_CHECK;
 }
 
 }  // namespace synward

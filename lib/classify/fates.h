@@ -41,7 +41,7 @@ class Fates {
     [[nodiscard]] const Fate* find(std::string_view name) const;
     [[nodiscard]] const Fate* find(std::uint8_t mark) const;
     // What the driver hook does with a source of this class byte: deny for `drop`, allow
-    // only for the built-in `allow` (it passes the source unchecked), else none.
+    // only for the built-in `allow` (it passes the source unchecked), else check.
     [[nodiscard]] sw_fate at_driver(std::uint8_t mark) const;
 
     bool operator==(const Fates&) const = default;

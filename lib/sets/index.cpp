@@ -117,7 +117,7 @@ class Sweep {
     }
 
     void run() {
-        stack_.push_back({{}, 0, SW_FATE_NONE});  // everything else
+        stack_.push_back({{}, 0, SW_FATE_CHECK});  // everything else
         while (true) {
             const Cursor<Key>* first = nullptr;
             for (const auto& cursor : cursors_)
@@ -174,9 +174,9 @@ class Sweep {
                 continue;
             }
             const unsigned fate = words[i] - 1u;
-            return others & ~(1u << fate) ? SW_FATE_NONE : static_cast<sw_fate>(fate);
+            return others & ~(1u << fate) ? SW_FATE_CHECK : static_cast<sw_fate>(fate);
         }
-        return SW_FATE_NONE;
+        return SW_FATE_CHECK;
     }
 
     std::vector<Cursor<Key>> cursors_;
@@ -201,75 +201,6 @@ void sweep(const std::vector<Member>& sets, const FateTable& fates, std::string_
     Sweep<Key>(std::move(cursors), out).run();
 }
 
-// The maps know no exceptions: a prefix that has one is written as the parts of it that
-// have none. Entries stay sorted.
-class Carver {
-  public:
-    explicit Carver(std::vector<SourceEntry> entries) : entries_(std::move(entries)) {
-        for (std::size_t i = 0; i < entries_.size(); i++)
-            if (entries_[i].fate == SW_FATE_NONE) exceptions_.push_back(i);
-    }
-
-    std::vector<SourceEntry> run() && {
-        out_.reserve(entries_.size() + entries_.size() / 8);
-        siblings(0, entries_.size());
-        return std::move(out_);
-    }
-
-  private:
-    // Behind the entries from `from` on that are within the prefix.
-    [[nodiscard]] std::size_t end_of(const Prefix& prefix, std::size_t from, std::size_t to) const {
-        const auto begin = entries_.begin();
-        const auto inside = [&](const SourceEntry& e) { return prefix.contains(e.prefix.address); };
-        return static_cast<std::size_t>(std::partition_point(begin + static_cast<std::ptrdiff_t>(from),
-                                                             begin + static_cast<std::ptrdiff_t>(to),
-                                                             inside) -
-                                        begin);
-    }
-
-    // Entries around which nothing has a fate.
-    void siblings(std::size_t from, std::size_t to) {
-        while (from < to) {
-            const SourceEntry& entry = entries_[from];
-            const std::size_t end = entry.prefix.is_host() ? from + 1 : end_of(entry.prefix, from + 1, to);
-            part(entry.prefix, entry.fate, from + 1, end);
-            from = end;
-        }
-    }
-
-    // At any depth: what is around an exception must not cover it either.
-    [[nodiscard]] bool has_exception(std::size_t from, std::size_t to) const {
-        const auto next = std::lower_bound(exceptions_.begin(), exceptions_.end(), from);
-        return next != exceptions_.end() && *next < to;
-    }
-
-    // One prefix with its fate, and the entries within it.
-    void part(const Prefix& prefix, sw_fate fate, std::size_t from, std::size_t to) {
-        if (fate == SW_FATE_NONE) return siblings(from, to);
-        if (!has_exception(from, to)) {
-            out_.push_back({prefix, fate});
-            return siblings(from, to);
-        }
-        Prefix half = prefix;
-        half.length++;
-        const std::size_t middle = end_of(half, from, to);
-        part_or_entry(half, fate, from, middle);
-        half.address.bytes[prefix.length / 8] |= static_cast<std::uint8_t>(0x80 >> prefix.length % 8);
-        part_or_entry(half, fate, middle, to);
-    }
-
-    void part_or_entry(const Prefix& half, sw_fate fate, std::size_t from, std::size_t to) {
-        if (from < to && entries_[from].prefix == half)
-            part(half, entries_[from].fate, from + 1, to);
-        else
-            part(half, fate, from, to);
-    }
-
-    std::vector<SourceEntry> entries_;
-    std::vector<std::size_t> exceptions_;  // where they are
-    std::vector<SourceEntry> out_;
-};
-
 }  // namespace
 
 SetIndex::SetIndex(std::vector<std::shared_ptr<const SetContents>> sets) : sets_(std::move(sets)) {}
@@ -288,9 +219,7 @@ std::vector<SourceEntry> SetIndex::at_driver(const Fates& fates, std::string_vie
     std::vector<SourceEntry> entries;
     sweep<Key4>(sets, table, interface, entries);
     sweep<Key6>(sets, table, interface, entries);
-    const auto exception = [](const SourceEntry& e) { return e.fate == SW_FATE_NONE; };
-    if (std::none_of(entries.begin(), entries.end(), exception)) return entries;
-    return Carver(std::move(entries)).run();
+    return entries;
 }
 
 std::size_t SetIndex::undefined(const Fates& fates) const {

@@ -51,9 +51,9 @@ class SetIndex {
     // What the driver hook of this interface shall do with whom, sorted by prefix and
     // without duplicates: entries by source alone (ip, net, net_iface of that interface,
     // lists of those). Overlaps are resolved, so that the longest prefix that covers an
-    // address has the fate that find() gives it, and what has none is in no entry: a
-    // prefix with an exception in it becomes the parts around that. A source of which an
-    // earlier set says something else for some ports or packet marks is left to the kernel.
+    // address has the fate that find() gives it; an exception within a prefix is an entry
+    // with the fate check. A source of which an earlier set says something else for some
+    // ports or packet marks is left to the kernel.
     [[nodiscard]] std::vector<SourceEntry> at_driver(const Fates& fates, std::string_view interface) const;
     // Entries whose class byte no fate defines.
     [[nodiscard]] std::size_t undefined(const Fates& fates) const;

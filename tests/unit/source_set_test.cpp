@@ -92,7 +92,8 @@ class SourceSetTest : public InstanceTest {
     static std::string seen(const Instance& instance, const char* address) {
         const auto found = must(instance.find_source(*Address::parse(address)));
         if (!found) return "none";
-        return (found->fate == SW_FATE_DENY ? "-" : "+") + found->prefix.to_string();
+        return (found->fate == SW_FATE_DENY ? "-" : found->fate == SW_FATE_ALLOW ? "+" : "0") +
+               found->prefix.to_string();
     }
     // Longest prefix, by the model.
     static sw_fate due(const std::map<Prefix, sw_fate>& model, const Address& a) {
@@ -136,7 +137,7 @@ TEST_F(SourceSetTest, AreReplacedAsAWhole) {
     EXPECT_EQ(seen(instance, "2001:db8::1"), "+2001:db8::1");
     EXPECT_EQ(seen(instance, "2001:db8::2"), "-2001:db8::/32");
     EXPECT_EQ(instance.config().sources & SW_SET_ANY, 0xfu);
-    EXPECT_THAT(instance.count_sources(), testing::ElementsAre(0, 3, 2));
+    EXPECT_THAT(instance.count_sources(), testing::ElementsAre(0, 3, 2, 0));
 
     config_.sources.deny = prefixes({"198.18.0.0/15"});
     config_.sources.allow = prefixes({"192.0.2.1"});
@@ -153,7 +154,7 @@ TEST_F(SourceSetTest, AreReplacedAsAWhole) {
     apply(instance);
     EXPECT_EQ(instance.config().sources & SW_SET_ANY, 0u);
     EXPECT_EQ(entries(instance, "sw_prefix4"), 0u);
-    EXPECT_THAT(instance.count_sources(), testing::ElementsAre(0, 0, 0));
+    EXPECT_THAT(instance.count_sources(), testing::ElementsAre(0, 0, 0, 0));
 }
 
 TEST_F(SourceSetTest, APolicyLeavesThemAlone) {
@@ -192,7 +193,7 @@ TEST_F(SourceSetTest, EqualAModelAfterEveryWrite) {
                                  : known[random_() % known.size()];
             known.push_back(p);
             if (random_() % 3)
-                model[p] = random_() % 2 ? SW_FATE_DENY : SW_FATE_ALLOW;
+                model[p] = static_cast<sw_fate>(1 + random_() % 3);
             else
                 model.erase(p);
         }
@@ -246,12 +247,16 @@ TEST_F(SourceSetTest, NoPacketOfAListedSourcePassesWhileTheListChanges) {
     // One that is denied by itself in one list and by its prefix in the other.
     const Prefix host = *Prefix::parse("198.18.7.7"), around = *Prefix::parse("198.18.0.0/15");
     const Prefix host6 = *Prefix::parse("2001:db8::7"), around6 = *Prefix::parse("2001:db8::/32");
-    asked.insert(asked.end(), {host.address, host6.address});
+    // And one that is denied in an allowed prefix or, with it, in a denied one.
+    const Prefix part = *Prefix::parse("203.0.113.0/25"), whole = *Prefix::parse("203.0.113.0/24");
+    asked.insert(asked.end(), {host.address, host6.address, part.address});
     SourceMaps sources = must(instance.sources());
     const auto list = [&](int turn) {
         std::map<Prefix, sw_fate> now = always;
         now[turn % 2 ? host : around] = SW_FATE_DENY;
         now[turn % 2 ? host6 : around6] = SW_FATE_DENY;
+        now[whole] = turn % 2 ? SW_FATE_ALLOW : SW_FATE_DENY;
+        if (turn % 2) now[part] = SW_FATE_DENY;
         for (int i = 0; i < 200; i++) now[i % 2 ? random_source() : random_prefix()] = SW_FATE_DENY;
         return sorted(now);
     };

@@ -310,7 +310,7 @@ std::string acts_text(const Order& order, const SetHeader& header, const SetScen
     if (!scene.bound(header.name)) return "";
     const bool by_source =
         header.kind == SetKind::ip || header.kind == SetKind::net || header.kind == SetKind::net_iface;
-    const bool driver = forget || scene.fates().at_driver(order.verdict.mark) != SW_FATE_NONE;
+    const bool driver = forget || scene.fates().at_driver(order.verdict.mark) != SW_FATE_CHECK;
     std::string text;
     if (by_source && driver)
         for (const std::string& interface : acting.interfaces)

@@ -61,11 +61,16 @@ Result<nlohmann::json> kernel_part(const Instance& instance, const Address& addr
                           {"tickets", std::move(list)}};
 }
 
+std::string_view fate_text(std::string_view fate) {
+    if (fate == fate_name(SW_FATE_DENY)) return "denied";
+    if (fate == fate_name(SW_FATE_ALLOW)) return "allowed without a check";
+    return "checked as everybody is";
+}
+
 void print_kernel_part(const nlohmann::json& part) {
     const std::string device = part["interface"];
     if (!part["set"].is_null())
-        fmt::print("{}: {} by the entry {}\n", device,
-                   part["set"]["fate"] == "deny" ? "denied" : "allowed without a check",
+        fmt::print("{}: {} by the entry {}\n", device, fate_text(part["set"]["fate"].get<std::string>()),
                    part["set"]["prefix"].get<std::string>());
     for (const auto& ticket : part["tickets"])
         fmt::print("{}: service {}: {} of this source {} for another {:.1f} s, decided by {}\n", device,
