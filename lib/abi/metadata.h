@@ -34,7 +34,8 @@ SW_ASSERT_SIZE(struct sw_metadata, 8);
  */
 #define SW_MARK_CLASS_MASK 0x000000ffu
 #define SW_MARK_VALIDATED 0x00000001u /* the handshake was proven */
-#define SW_MARK_ALLOW 0x0000000au     /* fates of set entries: allow, deny ... */
+#define SW_MARK_ALLOW 0x0000000au     /* fates of set entries: allow, accept, deny ... */
+#define SW_MARK_ACCEPT 0x0000000bu
 #define SW_MARK_DENY 0x0000000du
 #define SW_MARK_FIRST 0x00000010u     /* ... and what an administrator defines, up to 0xff */
 #define SW_MARK_ESCALATE_MASK 0x0000ff00u

@@ -5,7 +5,8 @@
 //   table inet synward {
 //       map fate {
 //           type mark : verdict
-//           elements = { 0xa comment "fate allow" : accept, 0xd comment "fate deny" : drop }
+//           elements = { 0xa comment "fate allow" : accept, 0xb comment "fate accept" : accept,
+//                        0xd comment "fate deny" : drop }
 //       }
 //       chain classify {
 //           type filter hook prerouting priority -140; policy accept;

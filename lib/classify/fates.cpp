@@ -19,7 +19,9 @@ std::string_view fate_verdict_name(FateVerdict verdict) {
 }
 
 Fates::Fates()
-    : fates_{{"deny", SW_MARK_DENY, FateVerdict::drop}, {"allow", SW_MARK_ALLOW, FateVerdict::accept}} {}
+    : fates_{{"deny", SW_MARK_DENY, FateVerdict::drop},
+             {"allow", SW_MARK_ALLOW, FateVerdict::accept},
+             {"accept", SW_MARK_ACCEPT, FateVerdict::accept}} {}
 
 bool Fates::add(Fate fate) {
     const auto allowed = [](char c) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the class byte of a mark (SW_MARK_CLASS_MASK) means: `deny`, `allow`, and
-// what the config defines ([[fate]]). An ipset entry names its fate by skbmark.
+// What the class byte of a mark (SW_MARK_CLASS_MASK) means: `deny`, `allow`, `accept`,
+// and what the config defines ([[fate]]). An ipset entry names its fate by skbmark.
 #pragma once
 
 #include <cstdint>
@@ -29,10 +29,10 @@ struct Fate {
     bool operator==(const Fate&) const = default;
 };
 
-// `deny` and `allow` first, then the administrator's. Names and marks are unique.
+// `deny`, `allow` and `accept` first, then the administrator's. Names and marks are unique.
 class Fates {
   public:
-    Fates();  // the two built-in ones
+    Fates();  // the built-in ones
     // False, and nothing changed, if the name or mark is taken or not allowed.
     bool add(Fate fate);
 

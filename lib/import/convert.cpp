@@ -20,15 +20,14 @@ void add_notes(Conversion& conversion) {
         "forwards, none that it opens itself, and none that are there already");
     std::size_t allowed = 0;
     for (const PlannedSet& set : conversion.plan.sets)
-        if (set.kind == SetKind::ip || set.kind == SetKind::net)
+        if (set.accept == SW_MARK_ALLOW)
             allowed += static_cast<std::size_t>(
                 std::count_if(set.entries.begin(), set.entries.end(),
                               [](const PlannedEntry& entry) { return !entry.drop; }));
     if (allowed > 0)
         notes.push_back(
-            fmt::format("{} sources are allowed whatever the port: a driver hook that mirrors these sets "
-                        "passes their SYNs "
-                        "without cookies",
+            fmt::format("--skip-cookies: a driver hook that mirrors these sets passes the SYNs of {} entries "
+                        "without cookies, and so floods in their name",
                         allowed));
     for (const auto& [chain, rule] : conversion.plan.shadowed) {
         const SourceChain& of = conversion.ruleset.chains[chain];

@@ -56,8 +56,7 @@ std::string add_command(const PlannedSet& set, const PlannedEntry& entry, const 
     std::string element = entry.source.prefix(set.family).to_string();
     if (entry.service) element += ',' + service_word(*entry.service);
     if (!entry.interface.empty()) element += ',' + entry.interface;
-    return fmt::format("add {} {} skbmark {:#x}/0xff", name, element,
-                       entry.drop ? SW_MARK_DENY : SW_MARK_ALLOW);
+    return fmt::format("add {} {} skbmark {:#x}/0xff", name, element, set.mark(entry));
 }
 
 std::string sets_text(const Plan& plan) {
@@ -66,7 +65,8 @@ std::string sets_text(const Plan& plan) {
     fmt::format_to(
         at,
         "# Made by `synward import`. Load it with: ipset restore -file sets.ipset\n"
-        "# The first set that has an entry for a packet decides; skbmark 0xa allows, 0xd denies.\n");
+        "# The first set that has an entry for a packet decides; skbmark 0xb accepts, 0xa too and without "
+        "cookies, 0xd denies.\n");
     for (const PlannedSet& set : plan.sets)
         (void)each_command(set, set.name, [&](const std::string& command) -> Result<void> {
             fmt::format_to(at, "{}\n", command);
@@ -185,7 +185,7 @@ std::optional<PlannedEntry> read_entry(const PlannedSet& set, const std::vector<
     if ((set.kind == SetKind::ip || set.kind == SetKind::ip_port) && !prefix->is_host()) return std::nullopt;
     if (words[4] == "0xd/0xff")
         entry.drop = true;
-    else if (words[4] != "0xa/0xff")
+    else if (words[4] != "0xb/0xff" && words[4] != "0xa/0xff")
         return std::nullopt;
     return entry;
 }

@@ -224,6 +224,7 @@ class Planner {
             PlannedSet set;
             set.family = rules_.family;
             set.kind = group.kind;
+            if (options_.skip_cookies) set.accept = SW_MARK_ALLOW;
             bool hosts = true;
             for (const auto& [key, table] : group.tables)
                 for (const auto& [source, drop] : table.entries()) {

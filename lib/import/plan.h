@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/abi/metadata.h"
 #include "lib/import/flatten.h"
 #include "lib/sets/reader.h"
 
@@ -33,7 +34,11 @@ struct PlannedSet {
     SetKind kind = SetKind::net;  // ip, net, ip_port, net_port or net_iface
     sw_family family = SW_IPV4;
     std::vector<PlannedEntry> entries;
+    std::uint8_t accept = SW_MARK_ACCEPT;  // class byte of those that do not drop
 
+    [[nodiscard]] std::uint8_t mark(const PlannedEntry& entry) const {
+        return entry.drop ? SW_MARK_DENY : accept;
+    }
     [[nodiscard]] std::size_t elements() const {
         std::size_t sum = 0;
         for (const PlannedEntry& entry : entries) sum += entry.elements();

@@ -84,6 +84,7 @@ struct ImportOptions {
     std::string table;                   // empty: iptables' `filter`; nft: any
     bool reject_as_drop = false;         // REJECT becomes DROP instead of being refused
     bool skip_log = false;               // LOG is left out instead of being refused
+    bool skip_cookies = false;           // ACCEPT is the fate `allow` instead of `accept`
     std::optional<sw_family> family;     // of iptables-save text that does not tell
     std::size_t most_entries = 1 << 20;  // of all sets together
 };

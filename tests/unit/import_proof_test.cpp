@@ -206,8 +206,7 @@ std::vector<ExportedSet> as_read(const std::vector<PlannedSet>& sets) {
             for (unsigned port = range.first; port <= range.last; port++)
                 one.entries.push_back({entry.source.prefix(set.family), static_cast<std::uint16_t>(port),
                                        range.protocol,
-                                       static_cast<std::uint8_t>(entry.drop ? SW_MARK_DENY : SW_MARK_ALLOW),
-                                       false, entry.interface, 0});
+                                       set.mark(entry), false, entry.interface, 0});
         }
     }
     return read;

@@ -252,6 +252,8 @@ void add_import(CLI::App& app, Context& context) {
                       "Apply although the one rule judges traffic that the chain did not see");
     command->add_flag("--reject-as-drop", p.options.reject_as_drop, "Take REJECT for DROP");
     command->add_flag("--skip-log", p.options.skip_log, "Leave rules out that log");
+    command->add_flag("--skip-cookies", p.options.skip_cookies,
+                      "What is accepted passes the driver without cookies (fate allow, not accept)");
     auto* four = command->add_flag("-4,--ipv4", p.ipv4, "Text of iptables that does not tell is IPv4");
     command->add_flag("-6,--ipv6", p.ipv6, "Text of iptables that does not tell is IPv6")->excludes(four);
     command->add_option("--max-entries", p.options.most_entries, "Elements of all sets together")
