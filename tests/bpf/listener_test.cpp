@@ -77,6 +77,10 @@ TEST_F(ListenerTest, AddressesOfOthersAreForwarded) {
                           "ip addr add 2001:db8:f::1/64 dev swtest0 nodad"),
               0)
         << "iproute2 could not make a veth pair";
+    // The kernel adds the local route of an IPv6 address in its own time.
+    ASSERT_TRUE(eventually([] {
+        return std::system("ip -6 route get 2001:db8:f::1 2>/dev/null | grep -q ^local") == 0;
+    })) << "2001:db8:f::1 is not local";
     {
         const Sysctl forward4("net/ipv4/ip_forward", "1"), forward6("net/ipv6/conf/all/forwarding", "1");
         expect(syn(address("203.0.113.9")), SW_REASON_SYN_FORWARDED);
