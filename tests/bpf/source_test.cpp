@@ -181,13 +181,11 @@ TEST_F(SourceTest, AnExactEntryOutweighsItsPrefix) {
 
 // An exception within a prefix is as if nothing were said of it.
 TEST_F(SourceTest, AnExceptionIsCheckedAsEverybodyIs) {
-    policy.fates = {{address("203.0.113.0"), 24, SW_FATE_DENY},
-                    {address("203.0.113.7"), 32, SW_FATE_CHECK},
-                    {address("203.0.113.64"), 26, SW_FATE_CHECK},
-                    {address("203.0.113.65"), 32, SW_FATE_DENY},
-                    {address("2001:db8:9::"), 48, SW_FATE_ALLOW},
-                    {address("2001:db8:9::7"), 128, SW_FATE_CHECK},
-                    {address("2001:db8:9:8000::"), 49, SW_FATE_CHECK}};
+    policy.fates = {
+        {address("203.0.113.0"), 24, SW_FATE_DENY},       {address("203.0.113.7"), 32, SW_FATE_CHECK},
+        {address("203.0.113.64"), 26, SW_FATE_CHECK},     {address("203.0.113.65"), 32, SW_FATE_DENY},
+        {address("2001:db8:9::"), 48, SW_FATE_ALLOW},     {address("2001:db8:9::7"), 128, SW_FATE_CHECK},
+        {address("2001:db8:9:8000::"), 49, SW_FATE_CHECK}};
     store();
     expect_from("203.0.113.6", SW_REASON_SOURCE_DENIED);
     expect_from("203.0.113.7", SW_REASON_SYN_ANSWERED);

@@ -59,7 +59,8 @@ TEST(EntryWords, FatesByNameAndNumber) {
     EXPECT_EQ(*parse_fate_word("0x0a", fates), SW_MARK_ALLOW);
     EXPECT_EQ(*parse_fate_word("0x33", fates), 0x33) << "one that a [[fate]] may have";
     EXPECT_EQ(*parse_fate_word("0x0", fates), 0) << "no fate";
-    EXPECT_THAT(parse_fate_word("fast", fates).error().message, HasSubstr("there are deny, allow, accept, slow"));
+    EXPECT_THAT(parse_fate_word("fast", fates).error().message,
+                HasSubstr("there are deny, allow, accept, slow"));
     // Of the program's own, and beyond the class byte.
     for (const char* text : {"0x1", "0x2", "0xf", "0x100", "0x", "0xzz", "32", ""})
         EXPECT_FALSE(parse_fate_word(text, fates)) << text;

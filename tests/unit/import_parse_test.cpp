@@ -248,9 +248,9 @@ TEST(ImportNotes, SayWhatChanges) {
                 Not(HasSubstr("never decides")));
     EXPECT_THAT(notes("-A INPUT -s 192.0.2.7 -j ACCEPT\n-A INPUT -s 192.0.2.0/24 -j DROP\n"),
                 Not(HasSubstr("without cookies")));
-    EXPECT_THAT(notes("-A INPUT -s 192.0.2.7 -j ACCEPT\n-A INPUT -s 192.0.2.0/24 -j DROP\n",
-                      {.skip_cookies = true}),
-                HasSubstr("1 entries without cookies"));
+    EXPECT_THAT(
+        notes("-A INPUT -s 192.0.2.7 -j ACCEPT\n-A INPUT -s 192.0.2.0/24 -j DROP\n", {.skip_cookies = true}),
+        HasSubstr("1 entries without cookies"));
 }
 
 }  // namespace

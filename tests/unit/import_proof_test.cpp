@@ -205,8 +205,7 @@ std::vector<ExportedSet> as_read(const std::vector<PlannedSet>& sets) {
             const ServiceRange range = entry.service.value_or(ServiceRange{});
             for (unsigned port = range.first; port <= range.last; port++)
                 one.entries.push_back({entry.source.prefix(set.family), static_cast<std::uint16_t>(port),
-                                       range.protocol,
-                                       set.mark(entry), false, entry.interface, 0});
+                                       range.protocol, set.mark(entry), false, entry.interface, 0});
         }
     }
     return read;

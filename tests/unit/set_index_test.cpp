@@ -190,8 +190,7 @@ TEST_F(SetIndexTest, WhatDependsOnPortsIsLeftToTheKernel) {
         "create nets hash:net skbinfo\n"
         "add nets 198.18.0.0/24 skbmark 0xd/0xff\n");
     // Allowed to port 80 only: the hook must not deny it, nor let it pass altogether.
-    EXPECT_THAT(driver({"ports", "nets"}),
-                ElementsAre("-198.18.0.0/24", "0198.18.0.1"));
+    EXPECT_THAT(driver({"ports", "nets"}), ElementsAre("-198.18.0.0/24", "0198.18.0.1"));
     EXPECT_THAT(driver({"nets", "ports"}), ElementsAre("-198.18.0.0/24"));
     EXPECT_THAT(driver({"ports"}), IsEmpty());
 }

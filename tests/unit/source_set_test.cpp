@@ -92,7 +92,9 @@ class SourceSetTest : public InstanceTest {
     static std::string seen(const Instance& instance, const char* address) {
         const auto found = must(instance.find_source(*Address::parse(address)));
         if (!found) return "none";
-        return (found->fate == SW_FATE_DENY ? "-" : found->fate == SW_FATE_ALLOW ? "+" : "0") +
+        return (found->fate == SW_FATE_DENY    ? "-"
+                : found->fate == SW_FATE_ALLOW ? "+"
+                                               : "0") +
                found->prefix.to_string();
     }
     // Longest prefix, by the model.

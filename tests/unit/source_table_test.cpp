@@ -33,8 +33,7 @@ class SourceTableTest : public testing::Test {
     }
     std::vector<SourceEntry> random_sources(std::size_t count) {
         std::vector<SourceEntry> list;
-        while (list.size() < count)
-            list.push_back(random_source(static_cast<sw_fate>(1 + list.size() % 3)));
+        while (list.size() < count) list.push_back(random_source(static_cast<sw_fate>(1 + list.size() % 3)));
         return list;
     }
     [[nodiscard]] __u64 hash(const Address& a) const {
