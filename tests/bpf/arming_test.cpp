@@ -124,6 +124,30 @@ TEST_F(ArmingTest, AFloodKeepsItArmed) {
     EXPECT_EQ(count(SW_EVENT_DISARMED), 0u);
 }
 
+// A listener whose queue fills up needs help at any rate.
+TEST_F(ArmingTest, AListenerThatDoesNotKeepUpArms) {
+    constexpr unsigned busy = 7779;
+    policy.ports[busy] = kAuto;
+    policy.services[kAuto].hold_ticks = 64u << policy.config.window_shift;
+    store();
+    const Socket listener = listen_on(kHost4, busy);
+    unsigned port = 1024;
+    // One SYN in each window: nothing by rate.
+    auto syn_of_a_window = [&] {
+        const std::uint64_t here = ticks() >> policy.config.window_shift;
+        send(tcp4({.source = ++port, .destination = busy, .syn = true}).bytes());
+        return eventually([&] { return ticks() >> policy.config.window_shift != here; });
+    };
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(syn_of_a_window());
+    EXPECT_EQ(state().armed, 0u) << "an empty queue";
+    std::vector<Socket> waiting;
+    for (int i = 0; i <= kBacklog * 3 / 4; ++i) waiting.push_back(dial(listener, false));
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(syn_of_a_window());
+    EXPECT_EQ(state().armed, 1u);
+    EXPECT_EQ(count(SW_EVENT_OVERFLOW), 1u);
+    EXPECT_EQ(count(SW_EVENT_ARMED), 0u);
+}
+
 TEST_F(ArmingTest, MonitorArmsButPasses) {
     policy.services[kMonitor] = policy.services[kAuto];
     policy.services[kMonitor].mode = SW_MODE_MONITOR;

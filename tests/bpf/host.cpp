@@ -126,7 +126,7 @@ Socket listen_on(const Address& address, unsigned port, bool mptcp) {
     if (listener.fd() < 0) fail("make a socket");
     setsockopt(listener.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(listener.fd(), endpoint.get(), endpoint.length)) fail("bind to port " + std::to_string(port));
-    if (listen(listener.fd(), 16)) fail("listen on port " + std::to_string(port));
+    if (listen(listener.fd(), kBacklog)) fail("listen on port " + std::to_string(port));
     return listener;
 }
 
@@ -134,11 +134,16 @@ bool mptcp_available() {
     return Socket(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP)).fd() >= 0;
 }
 
-Connection connect_to(const Socket& listener, bool v6) {
+Socket dial(const Socket& listener, bool v6) {
     const Endpoint from(v6 ? kNeighbour6 : kNeighbour4, 0), to(v6 ? kHost6 : kHost4, listener.port());
     Socket client(socket(from.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (bind(client.fd(), from.get(), from.length)) fail("bind a client");
     if (connect(client.fd(), to.get(), to.length)) fail("connect a client");
+    return client;
+}
+
+Connection connect_to(const Socket& listener, bool v6) {
+    Socket client = dial(listener, v6);
     Socket server(accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
     if (server.fd() < 0) fail("accept a client");
     return {std::move(client), std::move(server)};

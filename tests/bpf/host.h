@@ -50,13 +50,16 @@ class Sysctl {
 };
 
 // All of these throw std::runtime_error.
+inline constexpr int kBacklog = 16;
 Socket listen_on(const Address& address, unsigned port, bool mptcp = false);
 bool mptcp_available();
 
 struct Connection {
     Socket client, server;
 };
-// From the neighbour's address to `listener`, which listens at the host's.
+// From the neighbour's address to `listener`, which listens at the host's; dial() leaves the
+// connection in the queue of those that nobody has accepted.
+Socket dial(const Socket& listener, bool v6);
 Connection connect_to(const Socket& listener, bool v6);
 
 }  // namespace synward::bpf_test
