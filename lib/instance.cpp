@@ -180,7 +180,8 @@ Result<Instance> Instance::open(const Interface& interface, const LoadOptions& o
         if (!mode) return tl::unexpected(mode.error());
         found = find(interface);
         if (!found) {
-            (void)unload(interface);
+            // By our own descriptor: to find a program by its id may be what failed.
+            (void)detach_xdp(interface, {Descriptor(dup(loaded->fd())), 0, *mode});
             return found;
         }
         found->impl_->attachment.adopted = false;

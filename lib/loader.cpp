@@ -11,9 +11,11 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <mutex>
 
 #include "lib/abi/maps.h"
+#include "lib/refusal.h"
 
 namespace synward {
 namespace {
@@ -23,9 +25,12 @@ constexpr std::size_t most_kept = 1200;
 thread_local std::string kept;
 
 int keep(const char* format, va_list arguments) {
-    char line[2048];
-    const int length = std::vsnprintf(line, sizeof line, format, arguments);
-    kept += line;
+    // The whole log of the verifier is one message.
+    char* message = nullptr;
+    const int length = vasprintf(&message, format, arguments);
+    if (length < 0) return length;
+    kept += message;
+    std::free(message);
     if (kept.size() > 2 * most_kept) kept.erase(0, kept.size() - most_kept);
     return length;
 }
@@ -108,11 +113,7 @@ Result<LoadedProgram> LoadedProgram::open(const std::string& path, const char* p
 Result<void> LoadedProgram::load(const std::string& path, const char* program) {
     const int error = bpf_object__load(object_.get());
     if (!error) return {};
-    auto failure =
-        fail_errno(-error, fmt::format("the kernel refuses the program '{}' of {}", program, path));
-    const std::string said = take_libbpf_messages();
-    if (!said.empty()) failure.value().message += "; libbpf says: " + said;
-    return failure;
+    return fail_load(-error, fmt::format("the program '{}' of {}", program, path), std::exchange(kept, {}));
 }
 
 Result<LoadedProgram> LoadedProgram::with_own_maps(const std::string& path, const char* program,

@@ -6,16 +6,23 @@
 #include <cerrno>
 #include <system_error>
 
+#include "lib/privilege.h"
+
 namespace synward {
 
 tl::unexpected<Error> fail_errno(int error, std::string_view what) {
     ErrorCode code = ErrorCode::system;
-    std::string_view hint;
+    std::string hint;
     switch (error) {
         case EPERM:
         case EACCES:
             code = ErrorCode::privilege;
-            hint = "; run it as root (it needs CAP_SYS_ADMIN, CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)";
+            if (const std::string missing = missing_capabilities(); !missing.empty())
+                hint = fmt::format("; the process lacks {}: run it as root", missing);
+            else if (error == EACCES)
+                code = ErrorCode::system;  // root, and all the same
+            else
+                hint = "; the kernel's lockdown, a security module or a container forbids it even to root";
             break;
         case ENODEV:
         case ENOENT:

@@ -35,7 +35,8 @@ using Result = tl::expected<T, Error>;
     return tl::unexpected<Error>(Error{std::move(message), code});
 }
 
-// "WHAT: strerror(ERRNO)"; EPERM and EACCES become `privilege`, ENODEV and ENOENT `missing`.
+// "WHAT: strerror(ERRNO)"; EPERM becomes `privilege`, and EACCES where capabilities are missing;
+// ENODEV and ENOENT become `missing`.
 [[nodiscard]] tl::unexpected<Error> fail_errno(int error, std::string_view what);
 
 }  // namespace synward
