@@ -24,6 +24,10 @@ Result<void> keep(std::optional<T>& place, Result<T> made) {
     return {};
 }
 
+// A changed sysctl is noticed within this time: nobody tells of it, and a dozen small files
+// are quickly read.
+constexpr std::chrono::seconds sysctl_interval{1};
+
 bool lists(const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -73,6 +77,8 @@ Result<void> Daemon::start(EventLoop& loop) {
         for (const auto& guard : guards_) guard->learn(true);
     });
     if (auto made = keep(learning_, std::move(learning)); !made) return made;
+    auto settings = Timer::create(loop, [this] { follow_sysctls(); });
+    if (auto made = keep(settings_, std::move(settings)); !made) return made;
 
     escalation_ = std::make_unique<Escalation>(loop, guards_, [this](const nlohmann::json& event) {
         if (control_ && control_->has_subscribers()) control_->publish(event);
@@ -154,6 +160,13 @@ void Daemon::look_around() {
 void Daemon::set_timers() {
     rotation_->every(config_.daemon.key_rotation);
     learning_->every(config_.daemon.learn_interval);
+    settings_->every(sysctl_interval);
+}
+
+void Daemon::follow_sysctls() {
+    bool changed = false;
+    for (const auto& guard : guards_) changed |= guard->follow_sysctls(config_);
+    if (changed) look_around();
 }
 
 Result<void> Daemon::reload() {

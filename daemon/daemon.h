@@ -60,6 +60,7 @@ class Daemon {
     Result<void> load_new();
     void look_around();  // preflight
     void set_timers();
+    void follow_sysctls();
     void escalate();
     void add_guard(const std::string& name);
     void link_changed(const std::string& name);
@@ -79,6 +80,7 @@ class Daemon {
     std::optional<LinkMonitor> links_;
     std::optional<Timer> rotation_;
     std::optional<Timer> learning_;
+    std::optional<Timer> settings_;
     std::unique_ptr<ControlServer> control_;
     // Before the guards, who ask it.
     std::unique_ptr<Listeners> listeners_;

@@ -128,6 +128,7 @@ Result<void> Guard::enforce(const CompiledPolicy& policy) {
     if (auto done = instance_->apply(policy); !done) return done;
     policy_ = policy;
     notes_ = policy.notes;
+    sysctls_ = policy.sysctls;
     const auto services = view_services(policy);
     for (const ServiceView& s : services)
         spdlog::info("{}: service '{}': mode {}, delivery {}", name_, s.name, mode_name(s.service.mode),
@@ -245,13 +246,34 @@ Result<void> Guard::adjust(const Config& config, const Interface& interface) {
     events_.reset();
     instance_.emplace(std::move(*instance));
     if (auto done = read_events(); !done) return done;
+    spdlog::info("{}: MTU {} and hardware address are followed", name_, interface.mtu);
+    return enforce_adjusted(config, interface);
+}
+
+Result<void> Guard::enforce_adjusted(const Config& config, const Interface& interface) {
     const auto live = instance_->read_policy();
     if (!live) return tl::unexpected(live.error());
     const auto compiled = compile_policy(effective(config), read_host(name_), interface, &*live);
     if (!compiled) return tl::unexpected(compiled.error());
-    policy_ = readjust(*live, *compiled, interface.mtu);
-    spdlog::info("{}: MTU {} and hardware address are followed", name_, interface.mtu);
-    return instance_->apply(policy_);
+    CompiledPolicy adjusted = readjust(*live, *compiled, interface.mtu);
+    if (auto done = instance_->apply(adjusted); !done) return done;
+    policy_ = std::move(adjusted);
+    notes_ = compiled->notes;
+    sysctls_ = compiled->sysctls;
+    return {};
+}
+
+bool Guard::follow_sysctls(const Config& config) {
+    if (!instance_) return false;
+    const Sysctls now = read_sysctls(name_);
+    if (now == sysctls_) return false;
+    spdlog::info("{}: {}: SYN-ACKs follow it", name_, sysctls_changed(sysctls_, now, name_));
+    // Whatever happens, it is said once.
+    sysctls_ = now;
+    if (const auto done = enforce_adjusted(config, instance_->interface()); !done)
+        log_error(name_ + ": " + done.error().message);
+    malloc_trim(0);
+    return true;
 }
 
 void Guard::release() {

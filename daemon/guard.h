@@ -46,6 +46,10 @@ class Guard {
     // Something else listens now: changes the services made of listeners, and no other.
     void listeners_changed(const Config& config);
 
+    // The host's sysctls changed since the policy was made: the SYN-ACKs announce no more than
+    // the kernel accepts now. Returns whether they did.
+    bool follow_sysctls(const Config& config);
+
     // The link changed: appeared, went, came again, has another MTU or address.
     void link_changed(const Config& config);
 
@@ -72,6 +76,7 @@ class Guard {
     [[nodiscard]] Config effective(const Config& config) const;
     Result<void> attach(const Config& config, const Interface& interface);
     Result<void> adjust(const Config& config, const Interface& interface);
+    Result<void> enforce_adjusted(const Config& config, const Interface& interface);
     Result<void> read_events();
     void refresh_policy();
     void take(const Event& event);
@@ -88,6 +93,7 @@ class Guard {
     Listeners* listeners_ = nullptr;
     CompiledPolicy policy_;
     std::vector<std::string> notes_;
+    Sysctls sysctls_;  // that the policy in force was made for
     std::string object_;
 };
 

@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ctime>
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <tuple>
+#include <type_traits>
 
 namespace synward {
 namespace {
@@ -23,9 +26,20 @@ std::optional<long> last_number(const std::string& path) {
     return result;
 }
 
-template <typename T>
-void read(T& target, const std::string& path) {
-    if (const auto value = last_number(path)) target = static_cast<T>(*value);
+// visit(PATH, member) for each, by its path below /proc/sys.
+template <typename Visit>
+void each_sysctl(const std::string& interface, const Visit& visit) {
+    visit("net/ipv4/tcp_syncookies", &Sysctls::tcp_syncookies);
+    visit("net/ipv4/tcp_timestamps", &Sysctls::tcp_timestamps);
+    visit("net/ipv4/tcp_sack", &Sysctls::tcp_sack);
+    visit("net/ipv4/tcp_window_scaling", &Sysctls::tcp_window_scaling);
+    visit("net/ipv4/tcp_ecn", &Sysctls::tcp_ecn);
+    visit("net/ipv4/tcp_rmem", &Sysctls::tcp_rmem_max);
+    visit("net/core/rmem_max", &Sysctls::rmem_max);
+    visit("net/ipv4/ip_default_ttl", &Sysctls::ttl);
+    visit("net/ipv6/conf/" + interface + "/hop_limit", &Sysctls::hop_limit);
+    visit("net/netfilter/nf_conntrack_tcp_loose", &Sysctls::conntrack_tcp_loose);
+    visit("net/netfilter/nf_conntrack_tcp_be_liberal", &Sysctls::conntrack_tcp_be_liberal);
 }
 
 }  // namespace
@@ -37,21 +51,35 @@ unsigned tick_rate() {
     return ns > 0 ? static_cast<unsigned>((1'000'000'000 + ns / 2) / ns) : 250;
 }
 
+bool release_at_least(std::string_view release, unsigned major, unsigned minor) {
+    unsigned found[2] = {};
+    const char* at = release.data();
+    const char* const end = at + release.size();
+    for (unsigned& number : found) {
+        at = std::from_chars(at, end, number).ptr;
+        if (at != end) at++;
+    }
+    return std::tie(found[0], found[1]) >= std::tie(major, minor);
+}
+
 Sysctls read_sysctls(const std::string& interface, const std::string& root) {
     Sysctls s;
-    const std::string ipv4 = root + "/net/ipv4/";
-    read(s.tcp_syncookies, ipv4 + "tcp_syncookies");
-    read(s.tcp_timestamps, ipv4 + "tcp_timestamps");
-    read(s.tcp_sack, ipv4 + "tcp_sack");
-    read(s.tcp_window_scaling, ipv4 + "tcp_window_scaling");
-    read(s.tcp_ecn, ipv4 + "tcp_ecn");
-    read(s.tcp_rmem_max, ipv4 + "tcp_rmem");
-    read(s.rmem_max, root + "/net/core/rmem_max");
-    read(s.ttl, ipv4 + "ip_default_ttl");
-    read(s.hop_limit, root + "/net/ipv6/conf/" + interface + "/hop_limit");
-    read(s.conntrack_tcp_loose, root + "/net/netfilter/nf_conntrack_tcp_loose");
-    read(s.conntrack_tcp_be_liberal, root + "/net/netfilter/nf_conntrack_tcp_be_liberal");
+    each_sysctl(interface, [&](const std::string& path, auto member) {
+        if (const auto value = last_number(root + "/" + path))
+            s.*member = static_cast<std::decay_t<decltype(s.*member)>>(*value);
+    });
     return s;
+}
+
+std::string sysctls_changed(const Sysctls& before, const Sysctls& now, const std::string& interface) {
+    std::string text;
+    each_sysctl(interface, [&](std::string path, auto member) {
+        if (before.*member == now.*member) return;
+        std::replace(path.begin(), path.end(), '/', '.');
+        text += fmt::format("{}{} is {} (was {})", text.empty() ? "" : ", ", path, +(now.*member),
+                            +(before.*member));
+    });
+    return text;
 }
 
 HostFacts read_host(const std::string& interface) {

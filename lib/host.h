@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "lib/abi/policy.h"
 #include "lib/interface.h"
@@ -25,6 +26,8 @@ struct Sysctls {
     // -1 where conntrack is not there
     int conntrack_tcp_loose = -1;
     int conntrack_tcp_be_liberal = -1;
+
+    bool operator==(const Sysctls&) const = default;
 };
 
 struct HostFacts {
@@ -40,6 +43,12 @@ struct HostFacts {
 // for its hop limit. Never fails: what cannot be read keeps its default.
 [[nodiscard]] HostFacts read_host(const std::string& interface);
 [[nodiscard]] Sysctls read_sysctls(const std::string& interface, const std::string& root = "/proc/sys");
+// "net.ipv4.tcp_sack is 0 (was 1), ..."; empty if nothing changed.
+[[nodiscard]] std::string sysctls_changed(const Sysctls& before, const Sysctls& now,
+                                          const std::string& interface);
+
+// Is a release as uname says it ("6.12.3-amd64") at least that version?
+[[nodiscard]] bool release_at_least(std::string_view release, unsigned major, unsigned minor);
 
 // Ticks a second, from clock_getres(CLOCK_MONOTONIC_COARSE).
 [[nodiscard]] unsigned tick_rate();

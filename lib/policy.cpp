@@ -51,6 +51,7 @@ class Compiler {
         : config_(config), host_(host), interface_(interface), previous_(previous) {}
 
     Result<CompiledPolicy> compile() {
+        policy_.sysctls = host_.sysctls;
         keys();
         frame();
         if (auto placed = place_services(); !placed) return tl::unexpected(placed.error());

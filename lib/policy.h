@@ -40,6 +40,7 @@ struct CompiledPolicy {
     std::vector<AddressEntry> addresses;
     std::vector<SourceEntry> sources;  // sorted by prefix, each once; empty after read_policy()
     std::vector<std::string> notes;    // decisions worth a line in the log and in status
+    Sysctls sysctls;                   // that it was compiled for; not told by read_policy()
 
     // Index of the service of that name, 0 for none.
     [[nodiscard]] unsigned find(std::string_view name) const;

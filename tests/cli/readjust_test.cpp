@@ -8,13 +8,14 @@ namespace synward {
 namespace {
 
 CompiledPolicy compiled(const char* name, unsigned mtu, std::uint8_t mac,
-                        const CompiledPolicy* previous = nullptr) {
+                        const CompiledPolicy* previous = nullptr, const Sysctls& sysctls = {}) {
     Config config;
     config.services.push_back({.name = name, .ports = {80}});
     Interface interface { .name = "eth0", .index = 2, .mtu = mtu };
     interface.mac = {2, 0, 0, 0, 0, mac};
     HostFacts host;
     host.reqsk = true;
+    host.sysctls = sysctls;
     return compile_policy(config, host, interface, previous).value();
 }
 
@@ -42,6 +43,28 @@ TEST(Readjust, KeepsWhatAnAdministratorChanged) {
     EXPECT_EQ(result.ports[8080], other);
     EXPECT_EQ(ntohs(result.services[other].mss[SW_IPV4]), 1360);
     EXPECT_EQ(ntohs(result.services[other].mss[SW_IPV6]), 1340);
+}
+
+// What the host's sysctls forbid, the kernel refuses to take from a cookie.
+TEST(Readjust, FollowsTheSysctls) {
+    const CompiledPolicy live = compiled("web", 1500, 1);
+    Sysctls bare;
+    bare.tcp_timestamps = 0;
+    bare.tcp_sack = false;
+    bare.tcp_rmem_max = 262144;
+    bare.ttl = 99;
+    const CompiledPolicy less = readjust(live, compiled("web", 1500, 1, &live, bare), 1500);
+    const sw_service& web = less.services[less.find("web")];
+    EXPECT_EQ(web.options, SW_OPTION_ECN | SW_OPTION_WSCALE);
+    EXPECT_EQ(web.wscale, host_wscale(bare));
+    EXPECT_EQ(web.ttl[SW_IPV4], 99);
+    EXPECT_EQ(less.sysctls, bare);
+    const CompiledPolicy again = readjust(less, compiled("web", 1500, 1, &less), 1500);
+    EXPECT_EQ(again.services[1].options, live.services[1].options) << "and comes back";
+
+    const CompiledPolicy other = readjust(live, compiled("other", 1500, 1, &live, bare), 1500);
+    EXPECT_EQ(other.services[other.find("web")].options, SW_OPTION_ECN | SW_OPTION_WSCALE)
+        << "also of a service that is not in the config";
 }
 
 TEST(Readjust, AServiceThatIsNotInTheConfigOnlyShrinks) {

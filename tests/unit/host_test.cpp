@@ -31,6 +31,24 @@ TEST(Host, ReadsSysctlsAndKeepsDefaultsForAbsentOnes) {
     EXPECT_EQ(s.conntrack_tcp_loose, -1);
 }
 
+TEST(Host, SaysWhichSysctlsChanged) {
+    Sysctls before, now;
+    EXPECT_EQ(sysctls_changed(before, now, "eth7"), "");
+    now.tcp_sack = false;
+    now.hop_limit = 33;
+    EXPECT_EQ(sysctls_changed(before, now, "eth7"),
+              "net.ipv4.tcp_sack is 0 (was 1), net.ipv6.conf.eth7.hop_limit is 33 (was 64)");
+}
+
+TEST(Host, ComparesReleases) {
+    EXPECT_TRUE(release_at_least("6.1.0-32-amd64", 6, 1));
+    EXPECT_TRUE(release_at_least("6.12", 6, 9));
+    EXPECT_TRUE(release_at_least("7.0.1", 6, 9));
+    EXPECT_FALSE(release_at_least("6.1.0", 6, 9));
+    EXPECT_FALSE(release_at_least("5.10.0-28-amd64", 6, 1));
+    EXPECT_FALSE(release_at_least("", 6, 1));
+}
+
 TEST(Host, TheTickRateIsOneThatLinuxHas) {
     EXPECT_THAT(tick_rate(), testing::AnyOf(24u, 100u, 250u, 300u, 1000u));
 }
