@@ -84,9 +84,8 @@ Result<void> Guard::attach(const Config& config, const Interface& interface) {
             "it "
             "anew (synward unload, then start)",
             name_, instance_->source_capacity(), config.limits.sources);
-    if (!attachment.generic_why.empty())
-        spdlog::warn("{}: generic mode is several times slower; the driver's own did not work: {}", name_,
-                     attachment.generic_why);
+    if (const std::string slow = generic_text(attachment, interface); !slow.empty())
+        spdlog::warn("{}: {}", name_, slow);
     state_ = State::protecting;
     auto policy = compile(config);
     if (!policy) return tl::unexpected(policy.error());

@@ -115,6 +115,16 @@ std::string_view attach_mode_name(AttachMode mode) {
     return "unknown";
 }
 
+std::string generic_text(const Attachment& attachment, const Interface& interface) {
+    if (attachment.mode != AttachMode::generic) return {};
+    std::string text = "generic mode is several times slower than the driver's own";
+    if (!attachment.generic_why.empty()) text += "; " + attachment.generic_why;
+    if (interface.mtu > most_native_mtu)
+        text += fmt::format("; an MTU of {} is more than most drivers take with native XDP ({})",
+                            interface.mtu, most_native_mtu);
+    return text;
+}
+
 Instance::Instance(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Instance::Instance(Instance&&) noexcept = default;
 Instance& Instance::operator=(Instance&&) noexcept = default;

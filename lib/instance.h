@@ -48,6 +48,9 @@ struct Attachment {
     std::string generic_why;  // why not native, where generic was the fallback
 };
 
+// What generic mode costs and why it is, as far as is known; empty in any other mode.
+[[nodiscard]] std::string generic_text(const Attachment& attachment, const Interface& interface);
+
 class Instance {
   public:
     // Adopts what is attached; changes nothing. Code `missing`: nothing of ours is

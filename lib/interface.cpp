@@ -29,7 +29,9 @@ struct Link {
     Interface interface;
     bool loopback = false;
     std::string kind;
-    unsigned lower = 0;  // index of the device below
+    unsigned lower = 0;   // index of the device below
+    unsigned master = 0;  // index of the bridge, bond, VRF it belongs to
+    bool moved = false;   // `lower` is of another network namespace
 };
 
 int read_kind(const nlattr* attribute, void* data) {
@@ -52,6 +54,12 @@ int read_attribute(const nlattr* attribute, void* data) {
             break;
         case IFLA_LINK:
             link.lower = mnl_attr_get_u32(attribute);
+            break;
+        case IFLA_LINK_NETNSID:
+            link.moved = true;
+            break;
+        case IFLA_MASTER:
+            link.master = mnl_attr_get_u32(attribute);
             break;
         case IFLA_ADDRESS:
             if (mnl_attr_get_payload_len(attribute) == link.interface.mac.size())
@@ -111,11 +119,17 @@ void refine_queues(Interface& interface) {
         interface.rx_queues = channels.rx_count + channels.combined_count;
 }
 
-std::vector<std::string> vlans_on(const std::vector<Link>& links, unsigned index) {
-    std::vector<std::string> names;
-    for (const Link& link : links)
-        if (link.kind == "vlan" && link.lower == index) names.push_back(link.interface.name);
-    return names;
+void look_around(Link& of, const std::vector<Link>& links) {
+    Interface& interface = of.interface;
+    for (const Link& link : links) {
+        const bool above = link.lower == interface.index && !link.moved;
+        if (above && link.kind == "vlan") interface.vlans.push_back(link.interface.name);
+        const bool virtual_mac = above && (link.kind == "macvlan" || link.kind == "macvtap");
+        // A VRF is a master too, but takes no frames.
+        const bool master = link.interface.index == of.master && link.kind != "vrf";
+        if ((virtual_mac || master) && link.interface.mac != interface.mac)
+            interface.stations.push_back({link.interface.name, link.kind});
+    }
 }
 
 }  // namespace
@@ -127,7 +141,7 @@ Result<Interface> find_interface(const std::string& name) {
     for (Link& link : *links) {
         names.push_back(link.interface.name);
         if (link.interface.name != name) continue;
-        link.interface.vlans = vlans_on(*links, link.interface.index);
+        look_around(link, *links);
         refine_queues(link.interface);
         return std::move(link.interface);
     }
@@ -142,7 +156,7 @@ Result<std::vector<Interface>> list_interfaces() {
     std::vector<Interface> interfaces;
     for (Link& link : *links) {
         if (link.loopback) continue;
-        link.interface.vlans = vlans_on(*links, link.interface.index);
+        look_around(link, *links);
         refine_queues(link.interface);
         interfaces.push_back(link.interface);
     }

@@ -11,6 +11,15 @@
 
 namespace synward {
 
+// A page less what XDP and the kernel keep of it: what most drivers' native XDP can take.
+inline constexpr unsigned most_native_mtu = 3498;
+
+// A device that frames on the same wire are for, but by a MAC address of its own.
+struct Station {
+    std::string name;
+    std::string kind;  // macvlan, bridge, bond, ...
+};
+
 struct Interface {
     std::string name;
     unsigned index = 0;
@@ -19,6 +28,8 @@ struct Interface {
     unsigned rx_queues = 1;
     bool up = false;
     std::vector<std::string> vlans;  // names of VLAN devices on top of it
+    // A master (bridge, bond, team) with another MAC address; macvlan devices, as VRRP makes them.
+    std::vector<Station> stations;
 };
 
 // By rtnetlink. Code `missing` names the interfaces that do exist.

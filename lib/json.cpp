@@ -112,7 +112,8 @@ Result<json> status_json(const Instance& instance) {
         {"services", services_json(*policy, *states)},
         {"sources", sources_json(instance)},
     };
-    if (!attached.generic_why.empty()) status["generic_why"] = attached.generic_why;
+    const std::string slow = generic_text(attached, instance.interface());
+    status["slow"] = slow.empty() ? json() : json(slow);
     if (c.abi) {
         status["gateway"] = (c.flags & SW_FLAG_GATEWAY) != 0;
         status["fragment"] = action_name(c.fragment);

@@ -2,16 +2,15 @@
 #include "lib/preflight.h"
 
 #include <fmt/format.h>
-#include <linux/capability.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <optional>
 #include <tuple>
 
 #include "lib/names.h"
+#include "lib/privilege.h"
 
 namespace synward {
 namespace {
@@ -35,26 +34,11 @@ std::optional<std::string> output_of(const char* command) {
     return text;
 }
 
-bool may(unsigned long long capabilities, unsigned capability) {
-    return capabilities >> capability & 1;
-}
-
 void check_privilege(std::vector<Finding>& findings) {
-    std::ifstream status("/proc/self/status");
-    std::string line;
-    while (std::getline(status, line)) {
-        if (!line.starts_with("CapEff:")) continue;
-        const unsigned long long held = std::stoull(line.substr(7), nullptr, 16);
-        const bool admin = may(held, CAP_SYS_ADMIN);
-        std::string missing;
-        if (!may(held, CAP_NET_ADMIN)) missing += " CAP_NET_ADMIN";
-        if (!admin && !may(held, CAP_BPF)) missing += " CAP_BPF";
-        if (!admin && !may(held, CAP_PERFMON)) missing += " CAP_PERFMON";
-        if (!missing.empty())
-            findings.push_back({Severity::error, "privilege",
-                                fmt::format("the process lacks{}, so that it can load nothing", missing),
-                                "run it as root, or by the packaged systemd unit"});
-    }
+    if (const std::string missing = missing_capabilities(); !missing.empty())
+        findings.push_back({Severity::error, "privilege",
+                            fmt::format("the process lacks {}, so that it can load nothing", missing),
+                            "run it as root, or by the packaged systemd unit"});
 }
 
 void append(std::vector<Finding>& findings, std::vector<Finding> more) {
@@ -111,6 +95,9 @@ std::vector<Finding> check_sysctls(const Config& config, const HostFacts& host) 
         used.synproxy |= choice->delivery == SW_DELIVERY_SYNPROXY;
     }
     const Sysctls& s = host.sysctls;
+    if (!host.kernel.empty() && !release_at_least(host.kernel, 6, 1))
+        findings.push_back({Severity::error, "Linux " + host.kernel,
+                            "the kernel is too old: the programs need 6.1 or newer", "boot a newer kernel"});
     if (!host.btf)
         findings.push_back(
             {Severity::error, "/sys/kernel/btf/vmlinux",
@@ -119,9 +106,10 @@ std::vector<Finding> check_sysctls(const Config& config, const HostFacts& host) 
     if (used.kernel && s.tcp_syncookies != 2)
         findings.push_back(
             {Severity::error, "net.ipv4.tcp_syncookies",
-             fmt::format("it is {}: with delivery 'kernel' the listener answers every cookie with a "
-                         "reset unless it is 2",
-                         s.tcp_syncookies),
+             fmt::format(
+                 "it is {}: with delivery 'kernel' the kernel gives no cookie unless it is 2, so that "
+                 "every SYN passes unanswered",
+                 s.tcp_syncookies),
              "sysctl -w net.ipv4.tcp_syncookies=2"});
     else if (used.reqsk && s.tcp_syncookies == 0)
         findings.push_back(
@@ -172,13 +160,32 @@ std::vector<Finding> check_interface(const Interface& interface, bool vlan_offlo
         findings.push_back({Severity::warning, interface.name,
                             "large receive offload is on; with it most drivers refuse XDP in native mode",
                             fmt::format("ethtool -K {} lro off", interface.name)});
+    if (interface.mtu > most_native_mtu)
+        findings.push_back(
+            {Severity::note, interface.name,
+             fmt::format(
+                 "frames of an MTU of {} are larger than most drivers take with native XDP, and generic "
+                 "XDP is several times slower (`synward status` says which it is)",
+                 interface.mtu),
+             fmt::format("ip link set dev {} mtu {}, if they are not needed", interface.name,
+                         most_native_mtu)});
+    for (const Station& other : interface.stations)
+        findings.push_back(
+            {Severity::warning, interface.name,
+             fmt::format("frames to the MAC address of {} ({}) pass unprotected: the program answers to the "
+                         "interface's own address only",
+                         other.name, other.kind),
+             other.kind.starts_with("macv")
+                 ? fmt::format("protect {} too, as an interface of its own", other.name)
+                 : fmt::format("give {} the address of {}, or protect {} too", other.name, interface.name,
+                               other.name)});
     if (!interface.up)
         findings.push_back({Severity::note, interface.name, "the interface is down",
                             fmt::format("ip link set dev {} up", interface.name)});
     return findings;
 }
 
-std::vector<Finding> preflight(const Config& config) {
+std::vector<Finding> preflight(const Config& config, Depth depth) {
     std::vector<Finding> findings;
     check_privilege(findings);
     for (const std::string& name : config.daemon.interfaces) {
@@ -193,7 +200,7 @@ std::vector<Finding> preflight(const Config& config) {
     append(findings, check_sysctls(config, read_host(config.daemon.interfaces.empty()
                                                          ? std::string("all")
                                                          : config.daemon.interfaces.front())));
-    check_rules(config, findings);
+    if (depth == Depth::rules) check_rules(config, findings);
 
     // The same rule may be seen by two tools.
     std::vector<Finding> unique;

@@ -22,10 +22,13 @@ struct Finding {
     std::string fix;      // the command or setting that mends it, one line
 };
 
-// Looks at everything below. Needs no privilege, but sees more with it. Runs
-// `nft` and `iptables-save` where they are installed. Never fails: what cannot
-// be looked at is a finding.
-[[nodiscard]] std::vector<Finding> preflight(const Config& config);
+// How far preflight() looks: firewall rules take long where there are many.
+enum class Depth { host, rules };
+
+// Looks at everything below. Needs no privilege, but sees more with it. For `rules` it runs
+// `nft` and `iptables-save` where they are installed. Never fails: what cannot be looked at
+// is a finding.
+[[nodiscard]] std::vector<Finding> preflight(const Config& config, Depth depth = Depth::rules);
 
 // Pure parts.
 [[nodiscard]] std::vector<Finding> check_sysctls(const Config& config, const HostFacts& host);

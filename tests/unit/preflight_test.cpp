@@ -78,6 +78,10 @@ TEST_F(PreflightTest, ConntrackMustBeLooseOnAHostAndStrictBeforeSynproxy) {
 }
 
 TEST_F(PreflightTest, AKernelThatCannot) {
+    host.kernel = "5.10.0-28-amd64";
+    EXPECT_TRUE(about("Linux 5.10.0-28-amd64"));
+    host.kernel = "6.1.0-32-amd64";
+    EXPECT_FALSE(about("Linux 6.1.0-32-amd64"));
     host.btf = false;
     EXPECT_TRUE(about("/sys/kernel/btf/vmlinux"));
     host.btf = true;
@@ -99,6 +103,22 @@ TEST_F(PreflightTest, Interfaces) {
     EXPECT_THAT(vlan[0].text, HasSubstr("eth0.7"));
     EXPECT_EQ(vlan[0].fix, "ethtool -K eth0 rxvlan off");
     EXPECT_EQ(check_interface(interface, false, true)[0].fix, "ethtool -K eth0 lro off");
+}
+
+TEST_F(PreflightTest, FramesThatAreNotProtected) {
+    Interface interface { .name = "eth0", .up = true };
+    interface.mtu = most_native_mtu;
+    EXPECT_THAT(check_interface(interface, false, false), IsEmpty());
+    interface.mtu = 9000;
+    EXPECT_THAT(check_interface(interface, false, false)[0].text, HasSubstr("MTU of 9000"));
+    interface.mtu = 1500;
+    interface.stations = {{"br0", "bridge"}, {"vrrp.7", "macvlan"}};
+    const auto stations = check_interface(interface, false, false);
+    ASSERT_EQ(stations.size(), 2u);
+    EXPECT_EQ(stations[0].severity, Severity::warning);
+    EXPECT_THAT(stations[0].text, HasSubstr("br0 (bridge)"));
+    EXPECT_THAT(stations[0].fix, HasSubstr("give br0 the address of eth0"));
+    EXPECT_THAT(stations[1].fix, HasSubstr("protect vrrp.7 too"));
 }
 
 TEST_F(PreflightTest, AnInterfaceThatIsNotThere) {

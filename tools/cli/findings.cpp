@@ -25,8 +25,9 @@ Result<void> judge(const std::vector<Finding>& findings) {
     const auto errors = std::count_if(findings.begin(), findings.end(),
                                       [](const Finding& f) { return f.severity == Severity::error; });
     if (!errors) return {};
-    return fail(ErrorCode::system, fmt::format("{} of the findings {} an error; connections would fail",
-                                               errors, errors == 1 ? "is" : "are"));
+    return fail(ErrorCode::system,
+                fmt::format("{} of the findings {} an error; connections would fail or stay unprotected",
+                            errors, errors == 1 ? "is" : "are"));
 }
 
 }  // namespace synward::cli

@@ -70,9 +70,8 @@ Result<nlohmann::json> load(const std::string& device, const Parameters& paramet
                    attach_mode_name(attachment.mode), attachment.program_id,
                    services.empty() ? "nothing is protected yet (synward protect PORT)"
                                     : fmt::format("{} services", services.size()));
-        if (!attachment.generic_why.empty())
-            fmt::print("{}: generic mode is several times slower; the driver's own did not work: {}\n",
-                       device, attachment.generic_why);
+        if (const std::string slow = generic_text(attachment, *interface); !slow.empty())
+            fmt::print("{}: {}\n", device, slow);
     }
     return status_json(*instance);
 }

@@ -11,6 +11,7 @@
 #include "lib/json.h"
 #include "tools/cli/context.h"
 #include "tools/cli/findings.h"
+#include "tools/cli/live_config.h"
 #include "tools/cli/output.h"
 #include "tools/cli/route.h"
 #include "tools/cli/target.h"
@@ -20,7 +21,6 @@ namespace {
 
 // A config that says what is in force, or the interfaces alone.
 Result<Config> config_of(std::vector<std::string> devices) {
-    Config config;
     auto instances = loaded_instances();
     if (!instances) return tl::unexpected(instances.error());
     if (devices.empty())
@@ -29,22 +29,12 @@ Result<Config> config_of(std::vector<std::string> devices) {
         if (const auto device = default_route_interface()) devices.push_back(*device);
     if (devices.empty())
         return fail(ErrorCode::usage, "there is no default route; name the interfaces to look at");
-    for (const Instance& instance : *instances) {
-        if (std::find(devices.begin(), devices.end(), instance.interface().name) == devices.end()) continue;
-        const auto policy = instance.read_policy();
-        if (!policy) return tl::unexpected(policy.error());
-        for (const ServiceView& view : view_services(*policy)) {
-            ServiceConfig service{.name = view.name, .ports = view.ports};
-            service.settings.mode = static_cast<sw_mode>(view.service.mode);
-            service.settings.delivery = static_cast<sw_delivery>(view.service.delivery);
-            for (const auto& [address, port] : view.addresses) {
-                service.ports.push_back(port);
-                service.addresses.push_back(address);
-            }
-            config.services.push_back(std::move(service));
-        }
-    }
-    config.daemon.interfaces = std::move(devices);
+    std::erase_if(*instances, [&](const Instance& instance) {
+        return std::find(devices.begin(), devices.end(), instance.interface().name) == devices.end();
+    });
+    auto config = live_config(*instances);
+    if (!config) return config;
+    config->daemon.interfaces = std::move(devices);
     return config;
 }
 

@@ -57,11 +57,13 @@ Result<nlohmann::json> protect(const std::string& device, const Addition& additi
 
     const ServiceConfig& service = addition.config.services[0];
     const sw_service& made = merged->services[merged->find(service.name)];
+    const std::string slow = generic_text(instance->attachment(), *interface);
     if (!context.json) {
         std::string where;
         for (const Address& address : service.addresses) where += " of " + address.to_string();
         fmt::print("{}: service {} protects port {}{}: mode {}, delivery {}\n", device, service.name,
                    ports_text(service.ports), where, mode_name(made.mode), delivery_name(made.delivery));
+        if (!slow.empty()) fmt::print("{}: {}\n", device, slow);
         for (const std::string& note : compiled->notes) fmt::print("{}: {}\n", device, note);
     }
     return nlohmann::json{{"interface", device},
@@ -70,6 +72,7 @@ Result<nlohmann::json> protect(const std::string& device, const Addition& additi
                           {"mode", mode_name(made.mode)},
                           {"delivery", delivery_name(made.delivery)},
                           {"attach_mode", attach_mode_name(instance->attachment().mode)},
+                          {"slow", slow.empty() ? nlohmann::json() : nlohmann::json(slow)},
                           {"notes", compiled->notes}};
 }
 

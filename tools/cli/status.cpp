@@ -6,10 +6,13 @@
 #include <map>
 #include <memory>
 
+#include "lib/host.h"
 #include "lib/json.h"
+#include "lib/preflight.h"
 #include "tools/cli/context.h"
 #include "tools/cli/daemon_link.h"
 #include "tools/cli/findings.h"
+#include "tools/cli/live_config.h"
 #include "tools/cli/output.h"
 #include "tools/cli/table.h"
 #include "tools/cli/target.h"
@@ -55,13 +58,15 @@ void print_services(const json& services) {
     fmt::print("{}", table.text(2));
 }
 
-void print_interface(const json& one, const json& notes) {
+void print_interface(const json& one) {
     fmt::print("{}: {} mode, program {}, {}, maps of at most {}\n",
                paint(one["interface"].get<std::string>(), Colour::bold),
                one["attach_mode"].get<std::string>(), one["program_id"].get<unsigned>(),
                one["tc"].get<bool>() ? "tc filter"
                                      : paint("no tc filter (`synward load` puts it there)", Colour::red),
                bytes_text(one["memory_bytes"].get<std::uint64_t>()));
+    if (const auto& slow = one["slow"]; slow.is_string())
+        fmt::print("  {}\n", paint(slow.get<std::string>(), Colour::yellow));
     if (!one["policy"].get<bool>()) {
         fmt::print("  no policy: everything passes (synward protect PORT)\n");
         return;
@@ -69,7 +74,9 @@ void print_interface(const json& one, const json& notes) {
     fmt::print("  replies: limit {}, to one prefix {}{}\n", limit_text(one["reply_rate_per_cpu"]),
                limit_text(one["prefix_rate_per_cpu"]), one["gateway"].get<bool>() ? "; gateway" : "");
     if (!one["metadata"].get<bool>())
-        fmt::print("  the driver carries no metadata from XDP to tc, so tc checks cookies again\n");
+        fmt::print(
+            "  the driver carries no metadata from XDP to tc: tc finds handshakes in the flow table, and "
+            "nothing is escalated\n");
     if (const auto& sources = one["sources"]; sources["deny"] != 0 || sources["allow"] != 0)
         fmt::print("  sources: {} denied, {} allowed\n", sources["deny"].get<std::uint32_t>(),
                    sources["allow"].get<std::uint32_t>());
@@ -77,7 +84,7 @@ void print_interface(const json& one, const json& notes) {
         fmt::print("  no service: everything passes (synward protect PORT)\n");
     else
         print_services(one["services"]);
-    for (const auto& note : notes) fmt::print("  {}\n", note.get<std::string>());
+    for (const auto& note : one["notes"]) fmt::print("  {}\n", note.get<std::string>());
 }
 
 void print_daemon(const json& daemon) {
@@ -172,11 +179,23 @@ void print_mirror(const json& mirror) {
                        : "");
 }
 
-json notes_of(const json& daemon, const json& interface) {
+// What was decided for the interface: the daemon knows, else it is derived.
+Result<json> notes_of(const json& daemon, const Instance& instance) {
+    const std::string& name = instance.interface().name;
     if (!daemon.is_null())
         for (const auto& entry : daemon["interfaces"])
-            if (entry["interface"] == interface) return entry.value("notes", json::array());
-    return json::array();
+            if (entry["interface"] == name) return entry.value("notes", json::array());
+    const auto config = live_config({&instance, 1});
+    if (!config) return tl::unexpected(config.error());
+    if (config->services.empty()) return json::array();
+    return json(delivery_notes(*config, read_host(name)));
+}
+
+// Without a daemon: of the host and its interfaces. Firewall rules are `synward preflight`'s.
+Result<json> own_findings(std::span<const Instance> instances) {
+    const auto config = live_config(instances);
+    if (!config) return tl::unexpected(config.error());
+    return config->services.empty() ? json::array() : findings_json(preflight(*config, Depth::host));
 }
 
 Result<void> run(const std::vector<std::string>& devices, const Context& context) {
@@ -188,32 +207,36 @@ Result<void> run(const std::vector<std::string>& devices, const Context& context
         if (!tell) return tl::unexpected(instances.error());
         instances.emplace();
     }
+    const json daemon = link.running() ? link.status()["daemon"] : json();
     json interfaces = json::array();
     for (const Instance& instance : *instances) {
         auto one = status_json(instance);
         if (!one) return tl::unexpected(one.error());
+        auto notes = notes_of(daemon, instance);
+        if (!notes) return tl::unexpected(notes.error());
+        (*one)["notes"] = std::move(*notes);
         interfaces.push_back(std::move(*one));
     }
-    const json daemon = link.running() ? link.status()["daemon"] : json();
     const json escalation = link.running() ? link.status().value("escalation", json()) : json();
     const json classification = link.running() ? link.status().value("classification", json()) : json();
     const json mirror = link.running() ? link.status().value("mirror", json()) : json();
-    const json findings = link.running() ? link.status()["findings"] : json::array();
+    const auto findings = link.running() ? Result<json>(link.status()["findings"]) : own_findings(*instances);
+    if (!findings) return tl::unexpected(findings.error());
     if (context.json) {
         print_json({{"interfaces", interfaces},
                     {"daemon", daemon},
                     {"escalation", escalation},
                     {"classification", classification},
                     {"mirror", mirror},
-                    {"findings", findings}});
+                    {"findings", *findings}});
         return {};
     }
-    for (const auto& one : interfaces) print_interface(one, notes_of(daemon, one["interface"]));
+    for (const auto& one : interfaces) print_interface(one);
     print_daemon(daemon);
     print_escalation(escalation);
     print_classification(classification);
     print_mirror(mirror);
-    print_findings(findings);
+    print_findings(*findings);
     return {};
 }
 
