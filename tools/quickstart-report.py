@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The table and the chart of tools/quickstart, from the JSON files in a folder."""
+"""The table and the chart of tools/quickstart, from the JSON files in a folder.
+
+quickstart-report.py FOLDER [FILE]: the figures go to FILE as JSON too. Exit status 1
+when nothing was escalated, although the flood had what is doubtful.
+"""
 import json
 import pathlib
 import sys
@@ -18,6 +22,17 @@ WIDTH = 40
 def load(folder, name):
     path = folder / name
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def asked_about(status):
+    """What went up to the daemon, what came back, and why none did."""
+    escalation = status["escalation"] or {"problem": "it does not answer"}
+    workers = escalation.get("workers", [])
+    return {
+        "received": sum(worker["received"] for worker in workers),
+        "verdicts": sum(worker["verdicts"] for worker in workers),
+        "problem": escalation.get("problem"),
+    }
 
 
 def main():
@@ -45,6 +60,14 @@ def main():
         if colour:
             bar = f"\033[{32 if share > 0.3 else 31}m{bar}\033[0m"
         print(f"  {title:24}{bar} {report['connections_per_second']:8.0f}")
+
+    doubt = asked_about(load(folder, "status.json"))
+    if len(sys.argv) > 2:
+        cases = {name: {"clients": report, "flood": flood} for (name, _), (_, report, flood) in zip(CASES, rows)}
+        pathlib.Path(sys.argv[2]).write_text(json.dumps({"cases": cases, "doubt": doubt}, indent=2) + "\n")
+    if not doubt["received"]:
+        sys.exit(f"quickstart: no doubtful packet reached synwardd: {doubt['problem'] or 'the program asked about none'}")
+    print(f"\nDoubtful packets: synwardd was asked about {doubt['received']} and gave {doubt['verdicts']} verdicts")
 
 
 if __name__ == "__main__":
