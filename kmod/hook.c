@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/netfilter_bridge.h>
 #include <linux/skbuff.h>
+#include <net/request_sock.h>
+#include <net/sock.h>
 
 #include "hook.h"
 #include "lib/abi/metadata.h"
@@ -8,18 +10,31 @@
 #include "publish.h"
 
 /*
+ * A socket that tc has made from a cookie (bpf_sk_assign_tcp_reqsk) counts as
+ * referenced, but points to its listener without a reference: the listener may be
+ * freed while the packet is held. There is nothing to ask about it either, a good
+ * cookie is the answer.
+ */
+static bool from_cookie(struct sk_buff *skb)
+{
+	return skb_sk_is_prefetched(skb) && skb->sk->sk_state == TCP_NEW_SYN_RECV &&
+	       inet_reqsk(skb->sk)->syncookie;
+}
+
+/*
  * Packets that come by here and are not ours to hold. Bridged ones: the bridge
  * goes on with them by means that nf_hook_slow() does not know. Those of a VRF's
  * second round: their okfn would free them. The rest does not happen at
  * PRE_ROUTING, and would need references that we do not take.
  */
-static bool foreign(const struct sk_buff *skb, const struct nf_hook_state *state)
+static bool foreign(struct sk_buff *skb, const struct nf_hook_state *state)
 {
 #if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
 	if (nf_bridge_info_exists(skb))
 		return true;
 #endif
-	return skb->dev != state->in || netif_is_l3_master(state->in) || state->out || state->sk;
+	return from_cookie(skb) || skb->dev != state->in || netif_is_l3_master(state->in) ||
+	       state->out || state->sk;
 }
 
 static struct sw_ring *find_ring(const struct sw_net *sn, struct sk_buff *skb)
@@ -43,15 +58,19 @@ static unsigned int sw_hook(void *priv, struct sk_buff *skb, const struct nf_hoo
 	struct sw_ring *ring;
 	u32 mark = skb->mark;
 
-	if (likely(!(mark & SW_MARK_ESCALATE)) || unlikely(foreign(skb, state)))
+	if (likely(!(mark & SW_MARK_ESCALATE)))
 		return NF_ACCEPT;
+	sn = sw_net(state->net);
+	if (unlikely(foreign(skb, state))) {
+		sw_stats_add(sn->stats, SW_REASON_RING_FOREIGN, 1);
+		return NF_ACCEPT;
+	}
 
 	/*
 	 * What is decided here is decided: the packet inside a tunnel, which keeps
 	 * the mark, shall not come up again.
 	 */
 	skb->mark = mark & ~SW_MARK_ESCALATE_MASK;
-	sn = sw_net(state->net);
 	ring = find_ring(sn, skb);
 	if (likely(ring))
 		return sw_publish(ring, skb, state, mark);
