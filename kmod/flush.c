@@ -107,7 +107,8 @@ void sw_flush_deadline(struct work_struct *work)
 		}
 		spin_unlock_bh(&ring->lock);
 
-		sw_stats_add(ring->sn->stats, SW_REASON_RING_EXPIRED, taken);
+		sw_stats_add(ring->sn->stats, SW_REASON_RING_EXPIRED, count);
+		sw_stats_add(ring->sn->stats, SW_REASON_RING_UNSEEN, taken - count);
 		sw_resume(ring->sn->net, decisions, count);
 		if (tell)
 			sw_event(ring, SW_NL_EVENT_EXPIRED, GFP_KERNEL);
@@ -124,8 +125,9 @@ void sw_flush_all(struct sw_ring *ring)
 		spin_lock_bh(&ring->lock);
 		taken = take_oldest(ring, decisions, &count, true);
 		spin_unlock_bh(&ring->lock);
-		/* copies have met their fate already */
 		sw_stats_add(ring->sn->stats, SW_REASON_RING_CLOSED, count);
+		/* copies have met their fate already */
+		sw_stats_add(ring->sn->stats, SW_REASON_RING_UNSEEN, taken - count);
 		sw_resume(ring->sn->net, decisions, count);
 		cond_resched();
 	} while (taken == SW_RING_BATCH);

@@ -33,8 +33,9 @@ static enum sw_reason find_room(struct sw_ring *ring, u32 bytes)
 {
 	struct sw_net *sn = ring->sn;
 
+	/* it has come in the moment in which the reader went */
 	if (unlikely(ring->dead))
-		return SW_REASON_RING_CLOSED;
+		return SW_REASON_RING_NO_READER;
 	if (unlikely(sw_slots_full(&ring->slots)))
 		return SW_REASON_RING_FULL;
 	if (!bytes)
@@ -93,10 +94,12 @@ static bool put(struct sw_ring *ring, struct sk_buff *skb, const struct nf_hook_
 /* The packet does not come in: it is counted, told once, and takes the fail policy. */
 static unsigned int refuse(struct sw_ring *ring, enum sw_reason reason, bool tell)
 {
+	u8 fail = reason == SW_REASON_RING_NO_READER ? READ_ONCE(ring->sn->fail) : ring->fail;
+
 	sw_stats_add(ring->sn->stats, reason, 1);
 	if (tell)
 		sw_event(ring, SW_NL_EVENT_OVERFLOW, GFP_ATOMIC);
-	return ring->fail == SW_RING_FAIL_DROP ? NF_DROP : NF_ACCEPT;
+	return fail == SW_RING_FAIL_DROP ? NF_DROP : NF_ACCEPT;
 }
 
 unsigned int sw_publish(struct sw_ring *ring, struct sk_buff *skb,
@@ -109,6 +112,8 @@ unsigned int sw_publish(struct sw_ring *ring, struct sk_buff *skb,
 	bool wake = false;
 
 	if (bytes && unlikely(!keep_references(skb))) {
+		/* in and out at once: what was held is what left in one way or another */
+		sw_stats_add(ring->sn->stats, SW_REASON_RING_HELD, 1);
 		sw_stats_add(ring->sn->stats, SW_REASON_RING_DEVICE_GONE, 1);
 		return NF_DROP;
 	}
@@ -117,7 +122,7 @@ unsigned int sw_publish(struct sw_ring *ring, struct sk_buff *skb,
 	reason = find_room(ring, bytes);
 	if (likely(reason == SW_REASON_RING_HELD || reason == SW_REASON_RING_COPIED)) {
 		wake = put(ring, skb, state, mark, bytes);
-	} else if (reason != SW_REASON_RING_CLOSED) {
+	} else if (reason != SW_REASON_RING_NO_READER) {
 		WRITE_ONCE(ring->map->lost, ++ring->lost);
 		tell = !(ring->told & SW_RING_TOLD_OVERFLOW);
 		ring->told |= SW_RING_TOLD_OVERFLOW;

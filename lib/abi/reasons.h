@@ -90,7 +90,8 @@
 	X(RING_NO_MEMORY,    ring_no_memory,    RING,   "memory could not be had: fail policy") \
 	X(RING_STALE,        ring_stale,        RING,   "verdict for a packet no longer held: ignored") \
 	X(RING_BAD_VERDICT,  ring_bad_verdict,  RING,   "verdict that makes no sense: ignored") \
-	X(RING_FOREIGN,      ring_foreign,      RING,   "not to be held (cookie's socket, bridge, VRF): goes on at once")
+	X(RING_FOREIGN,      ring_foreign,      RING,   "not to be held (cookie's socket, bridge, VRF): goes on at once") \
+	X(RING_UNSEEN,       ring_unseen,       RING,   "copy that the reader had not seen by the deadline, or when it went")
 /* clang-format on */
 
 enum sw_reason {

@@ -51,7 +51,7 @@ def test_copies_expire():
     with shared() as lab, lab.server, Ring(mode=COPY, slots=4, deadline_ms=100, fail=FAIL_DROP) as ring:
         listener = lab.listeners()[0]
         sender = lab.senders()[0]
-        with counted(ring_copied=3, ring_expired=3):
+        with counted(ring_copied=3, ring_unseen=3):
             for number in range(3):
                 sender.send(b"%d" % number)
             frames = ring.take(3)
@@ -65,7 +65,7 @@ def test_close_with_copies():
     with shared() as lab, lab.server:
         listener = lab.listeners()[0]
         sender = lab.senders()[0]
-        with counted(ring_copied=3):
+        with counted(ring_copied=3, ring_unseen=3):
             with Ring(mode=COPY) as ring:
                 for number in range(3):
                     sender.send(b"%d" % number)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a ring cannot hold, or not for longer: caps, deadlines, and the fail policy."""
 
+import threading
 import time
 
 import genl
@@ -102,9 +103,8 @@ def test_deadline():
                 frames = ring.take(20)
                 if fail == FAIL_ACCEPT:
                     same("datagrams, in order", [int(listener.recv(100)) for _ in range(20)], list(range(20)))
-                    arrived = time.monotonic_ns()
-                    waited = (arrived - frames[-1].time) / 1e6
-                    true(f"the last was held {waited:.0f} ms", 299 <= waited <= 1500)
+                    waited = (time.monotonic_ns() - frames[-1].time) / 1e6
+                    true(f"the last was held {waited:.0f} ms", waited >= 299)
                 else:
                     eventually("the ring is empty", lambda: ring.tail == 20)
                     true("nothing comes", nothing_comes(listener))
@@ -121,15 +121,22 @@ def test_deadline_of_each():
     with shared() as lab, lab.server, Ring(deadline_ms=500) as ring:
         listener = lab.listeners()[0]
         sender = lab.senders()[0]
-        for number in range(4):
-            sender.send(b"%d" % number)
-            time.sleep(0.15)
+
+        def send():
+            for number in range(8):
+                sender.send(b"%d" % number)
+                time.sleep(0.1)
+
+        sending = threading.Thread(target=send)
+        sending.start()
         waits = []
-        frames = ring.take(4)
-        for frame in frames:
-            listener.recv(100)
-            waits.append((time.monotonic_ns() - frame.time) / 1e6)
-        true(f"held for {waits} ms", all(499 <= wait <= 1500 for wait in waits))
+        for number in range(8):
+            same("in their order", int(listener.recv(100)), number)
+            waits.append((time.monotonic_ns() - ring.frame(number).time) / 1e6)
+        sending.join()
+        true(f"none is let go early: held for {waits} ms", min(waits) >= 499)
+        # One that is late tells of a machine that was busy; all of them, of the module.
+        true(f"one at least is let go in time: held for {waits} ms", min(waits) <= 560)
 
 
 def test_deadline_cap():

@@ -6,7 +6,7 @@ import mmap
 import os
 
 import genl
-from harness import Responder, Skip, eventually, same, true
+from harness import Responder, Skip, conserved, eventually, same, true
 from network import Lab
 from ring import Ring, errno_of, libc, raw_map
 
@@ -79,8 +79,8 @@ def test_setup():
 
 
 def test_traffic():
-    """All processes: what is lost is lost by others; the ring neither leaks nor hangs."""
-    with Lab() as lab, lab.server:
+    """All processes: what is lost is lost by others; the ring neither leaks nor hangs, nor loses what it held."""
+    with Lab() as lab, lab.server, conserved():
         listener = lab.listeners()[0]
         sender = lab.senders()[0]
         with Ring(slots=64, deadline_ms=500) as ring, Responder(ring):

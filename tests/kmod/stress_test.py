@@ -6,7 +6,7 @@ import os
 import random
 import time
 
-from harness import child, counters, load, same, true, unload
+from harness import child, conserved, counters, eventually, load, same, true, unload
 from network import PORT, SERVER4, SERVER6, Lab, socket
 from ring import ACCEPT, COPY, DROP, HOLD, SEEN, Ring
 
@@ -54,9 +54,8 @@ def reader(seed, **fields):
 
 
 def test_readers_die_under_flood():
-    with Lab() as lab, lab.server, contextlib.ExitStack() as stack:
+    with Lab() as lab, lab.server, child(flood(lab)), conserved(at_least=100):
         lab.listeners()
-        stack.enter_context(child(flood(lab)))
         for number in range(ROUNDS):
             with contextlib.ExitStack() as readers:
                 for ring in range(2):
@@ -73,15 +72,10 @@ def test_readers_die_under_flood():
                     }
                     readers.enter_context(child(reader(number * 2 + ring, **fields)))
                 time.sleep(0.4)
-    after = counters()
-    true("packets were held", after["ring_held"] > 100)
-    settled = sum(after[name] for name in ("ring_accepted", "ring_dropped", "ring_expired", "ring_closed", "ring_device_gone"))
-    true(f"each left once (copies expire, too): {after}", settled >= after["ring_held"])
-    true("and no other", settled <= after["ring_held"] + after["ring_copied"])
 
 
 def test_links_flap_under_flood():
-    with Lab() as lab, lab.server, child(flood(lab)), child(reader(1, deadline_ms=200, slots=1024)):
+    with Lab() as lab, lab.server, child(flood(lab)), conserved(), child(reader(1, deadline_ms=200, slots=1024)):
         lab.listeners()
         for _ in range(ROUNDS):
             time.sleep(0.15)
@@ -104,24 +98,29 @@ def test_module_comes_and_goes_under_flood():
                 ring.answer(ring.read(), ACCEPT)
             time.sleep(0.02)
 
-    with Lab() as lab, lab.server, child(flood(lab)), child(intruder) as pid:
+    with Lab() as lab, lab.server, child(flood(lab)):
         lab.listeners()
-        removed = 0
-        for _ in range(ROUNDS * 4):
-            load()
-            time.sleep(0.05)
-            with contextlib.suppress(AssertionError):  # in use, now and then
-                unload()
-                removed += 1
-        true(f"it was removed {removed} times", removed > 3)
-        os.kill(pid, 9)
-    load()
-    same("counters of a fresh module", counters()["ring_accepted"] >= 0, True)
+        with child(intruder):
+            removed = 0
+            for _ in range(ROUNDS * 4):
+                load()
+                time.sleep(0.05)
+                with contextlib.suppress(AssertionError):  # in use, now and then
+                    unload()
+                    removed += 1
+            true(f"it was removed {removed} times", removed > 3)
+        if os.path.isdir("/sys/module/synward"):
+            unload()
+        load()
+        # nobody reads, so that the flood, which goes on, meets no hook
+        same("counters of a fresh module", {name: value for name, value in counters().items() if value}, {})
+        with conserved(), Ring(deadline_ms=100) as ring:
+            eventually("and it holds what comes", lambda: ring.head > 0)
 
 
 def test_namespaces_go_under_flood():
     for number in range(3):
-        with Lab() as lab, child(flood(lab)):
+        with Lab() as lab, child(flood(lab)), conserved():
             with lab.server:
                 ring = Ring(slots=256, deadline_ms=1000, fail=number & 1)
             time.sleep(0.3)
