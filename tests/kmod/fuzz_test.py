@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random input to every door of the module, and afterwards it works as before."""
 
+import concurrent.futures
 import contextlib
+import ctypes
+import errno
 import fcntl
 import mmap
 import os
@@ -10,12 +13,13 @@ import struct
 import time
 
 import genl
-from harness import conserved, counters, same, true
+from harness import child, conserved, counted, counters, same, status_of, true
 from network import shared
 from ring import (
     ABI,
     ACCEPT,
     COPY,
+    DROP,
     HOLD,
     SETUP,
     SETUP_DEFAULTS,
@@ -28,6 +32,9 @@ from ring import (
     verdict,
 )
 from ring import libc as ring_libc
+
+ring_libc.write.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
+ring_libc.write.restype = ctypes.c_ssize_t
 
 SECONDS = 4
 NUMBERS = (0, 1, 2, 3, 63, 64, 65, 127, 128, 255, 256, 4096, 65535, 65536, 1 << 31, (1 << 32) - 1)
@@ -130,6 +137,95 @@ def test_verdicts():
         true(f"frames were published: {grown}", grown["ring_held"] + grown["ring_copied"] > 20)
     with shared() as lab, lab.server:
         still_works(lab)
+
+
+def raw_write(ring, address, size):
+    """write() of memory that Python would not let go of; the result, or the name of the error."""
+    done = ring_libc.write(ring.fd, ctypes.c_void_p(address), size)
+    return done if done >= 0 else errno.errorcode[ctypes.get_errno()]
+
+
+def test_array_that_faults():
+    """Verdicts are copied sixteen at a time: those before the one that cannot be read whole are carried out."""
+    page = mmap.PAGESIZE
+    for readable in (0, 5, 16, 32, 40):
+        done = readable - readable % 16
+        memory = mmap.mmap(-1, 2 * page)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        same("mprotect", ring_libc.mprotect(address + page, page, 0), 0)
+        with shared() as lab, lab.server, Ring() as ring:
+            sender = lab.senders()[0]
+            with counted(ring_held=48, ring_dropped=done):
+                for _ in range(48):
+                    sender.send(b"x")
+                frames = ring.take(48)
+                first = page - readable * VERDICT.size
+                memory[first:page] = b"".join(verdict(frame, DROP) for frame in frames[:readable])
+                same(f"{readable} of 48 can be read", raw_write(ring, address + first, 48 * VERDICT.size), "EFAULT")
+                same("tail", ring.tail, done)
+            with counted(ring_dropped=48 - done, ring_stale=done):
+                ring.answer(frames, DROP)
+
+
+def test_memory_that_changes():
+    """Another thread of the reader writes into the verdicts while the module reads them."""
+    memory = mmap.mmap(-1, 16 * mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+    def change(ready):
+        generator = random.Random(1)
+        kinds = [struct.pack("<I", kind) for kind in (ACCEPT, DROP, 7, 1 << 31)]
+        ready()
+        while True:
+            at = generator.randrange(len(memory) // VERDICT.size) * VERDICT.size
+            memory[at + 8 : at + 12] = generator.choice(kinds)
+
+    with shared() as lab, lab.server, random_rounds() as rounds, conserved(at_least=100), child(change):
+        sender = lab.senders()[0]
+        with Ring(slots=256, deadline_ms=200) as ring:
+            for generator in rounds:
+                for _ in range(32):
+                    sender.send(b"x")
+                data = b"".join(verdict(frame, generator.randrange(2)) for frame in ring.read()) * 20
+                size = min(len(data), len(memory)) // VERDICT.size * VERDICT.size
+                memory[:size] = data[:size]
+                same("bytes written", raw_write(ring, address, size), size)
+
+
+def test_writers_and_setups_race():
+    """Processes that share a descriptor: one of them sets it up, and each packet gets one verdict."""
+    with shared() as lab, lab.server, genl.Client() as client:
+        for _ in range(20):
+            with Ring(setup=False) as ring:
+                go = mmap.mmap(-1, mmap.PAGESIZE)
+
+                def set_up():
+                    while not go[0]:
+                        pass
+                    return errno_of(fcntl.ioctl, ring.fd, SETUP_IOCTL, bytearray(SETUP.pack(*SETUP_DEFAULTS.values())))
+
+                with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                    results = [pool.submit(status_of, set_up) for _ in range(3)]
+                    go[0] = 1
+                same("results", sorted(result.result() for result in results), ["EALREADY", "EALREADY", "success"])
+                same("rings", len(client.rings()), 1)
+
+        def answer(ring):
+            def work(ready):
+                ready()
+                while True:
+                    ring.answer([ring.frame(number) for number in range(ring.tail, ring.head)], ACCEPT)
+
+            return work
+
+        listener = lab.listeners()[0]
+        sender = lab.senders()[0]
+        with conserved(at_least=300), Ring() as ring, child(answer(ring)), child(answer(ring)):
+            before = counters()
+            for number in range(300):
+                sender.send(b"%d" % number)
+                same("datagram, once", int(listener.recv(100)), number)
+            same("accepted", counters()["ring_accepted"] - before["ring_accepted"], 300)
 
 
 def test_netlink():
