@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "daemon/log.h"
 #include "lib/clock.h"
 #include "lib/decide/explanation.h"
 #include "lib/escalation/queue_rule.h"
@@ -185,8 +184,10 @@ void Escalation::observe(const Guard& guard, const Event& event) {
     if (guard.instance()) seen.ifindex = guard.instance()->interface().index;
     Decision decision;
     observer_->decide(seen, monotonic_now(), decision);
-    for (const Action& action : decision.actions())
-        take({action, decision.decider, decision.reason, seen.kind, decision.service, false});
+    for (const Action& action : decision.wanted_actions()) {
+        const WantedAction wanted(action, decision, seen.kind);
+        if (wanted.due()) take(wanted);
+    }
     write_tickets();
 }
 
@@ -282,14 +283,18 @@ void Escalation::add_to_set(const Action& action) {
 void Escalation::report(const WantedAction& wanted) {
     const std::string source = to_address(wanted.action.source, wanted.action.family).to_string();
     const std::string service(service_name(wanted.service));
-    spdlog::debug("{}: {} from {} {}: {}", service, event_kind_name(wanted.kind), source,
-                  wanted.dropped ? "dropped" : "accepted", decision_reason_text(wanted.reason));
+    // What a dry run is for. A flood of sources shall not flood the log, which has the rest as debug.
+    const bool loud = wanted.dry && told_.may_tell(monotonic_now());
+    spdlog::log(loud ? spdlog::level::info : spdlog::level::debug, "{}{}: {} from {} {}: {}",
+                wanted.dry ? "dry run: " : "", service, event_kind_name(wanted.kind), source,
+                wanted.dropped ? "dropped" : "accepted", decision_reason_text(wanted.reason));
     sink_({{"time_ns", monotonic_now()},
            {"event", "decision"},
            {"name", service},
            {"kind", event_kind_name(wanted.kind)},
            {"source", source},
            {"verdict", wanted.dropped ? "drop" : "accept"},
+           {"dry_run", wanted.dry},
            {"decider", decider_name(wanted.decider)},
            {"reason", decision_reason_name(wanted.reason)},
            {"text", decision_reason_text(wanted.reason)}});

@@ -14,6 +14,7 @@
 #include "daemon/event_loop.h"
 #include "daemon/flow_sync.h"
 #include "daemon/guard.h"
+#include "daemon/log.h"
 #include "daemon/worker.h"
 #include "lib/config.h"
 #include "lib/decide/chain.h"
@@ -87,6 +88,7 @@ class Escalation {
     std::string why_;      // this transport
     std::string problem_;  // why there is none
     std::optional<Ipset> ipset_;
+    LineLimit told_;
     std::uint64_t written_ = 0;
     std::uint64_t denied_ = 0;
     std::uint64_t failed_ = 0;  // actions that could not be done

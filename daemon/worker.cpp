@@ -112,10 +112,11 @@ bool Worker::batch(std::span<const FlowEvent> events) {
     for (const FlowEvent& event : events) {
         chain_.decide(event, now, decision);
         if (event.id) verdicts_.push_back(decision.verdict);
-        for (const Action& action : decision.actions()) {
+        for (const Action& action : decision.wanted_actions()) {
+            const WantedAction one(action, decision, event.kind);
+            if (!one.due()) continue;
             wanted = true;
-            actions_.push({action, decision.decider, decision.reason, event.kind, decision.service,
-                           decision.verdict.kind == SW_VERDICT_DROP});
+            actions_.push(one);
         }
     }
     if (const auto sent = transport_->send(verdicts_); !sent) {

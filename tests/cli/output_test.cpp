@@ -80,6 +80,25 @@ TEST(Output, ASampleTellsBothEndsAndWhy) {
         << line;
 }
 
+TEST(Output, ADecisionTellsWhomItIsAboutAndWhy) {
+    using namespace std::chrono_literals;
+    nlohmann::json decision{{"time_ns", 0},
+                            {"event", "decision"},
+                            {"name", "web"},
+                            {"kind", "handshake"},
+                            {"source", "192.0.2.3"},
+                            {"verdict", "drop"},
+                            {"decider", "rates"},
+                            {"dry_run", false},
+                            {"reason", "connection_flood"},
+                            {"text", "too many of them"}};
+    const auto line = event_line(decision, 0s, {});
+    EXPECT_NE(line.find(" web decision: handshake from 192.0.2.3: drop: too many of them"), std::string::npos)
+        << line;
+    decision["dry_run"] = true;
+    EXPECT_NE(event_line(decision, 0s, {}).find(" web dry run: handshake from "), std::string::npos);
+}
+
 TEST(ExitStatus, IsThatOfTheTable) {
     EXPECT_EQ(exit_status(ErrorCode::system), 1);
     EXPECT_EQ(exit_status(ErrorCode::busy), 1);

@@ -214,12 +214,13 @@ TEST_F(WorkerTest, ActionsReachTheControlThread) {
         EXPECT_EQ(wanted.kind, EventKind::syn);
         EXPECT_EQ(wanted.service, 3);
         EXPECT_TRUE(wanted.dropped);
+        EXPECT_FALSE(wanted.dry);
     }
     EXPECT_EQ(tickets, 1u) << "one for the shape, not one a packet";
     EXPECT_EQ(reports, 1u);
 }
 
-TEST_F(WorkerTest, ADryRunWantsNothing) {
+TEST_F(WorkerTest, ADryRunOnlyTells) {
     config_.dry_run = true;
     Worker& worker = start();
     std::vector<FlowEvent> batch;
@@ -227,6 +228,11 @@ TEST_F(WorkerTest, ADryRunWantsNothing) {
     feed.give(batch);
     ASSERT_TRUE(eventually([&] { return feed.verdicts() == 100; }));
     WantedAction wanted;
+    ASSERT_TRUE(worker.actions().pop(wanted)) << "of the ticket that there would have been";
+    EXPECT_EQ(wanted.action.kind, Action::Kind::report);
+    EXPECT_EQ(wanted.reason, DecisionReason::shape_flood);
+    EXPECT_TRUE(wanted.dry);
+    EXPECT_TRUE(wanted.dropped) << "would have been";
     EXPECT_FALSE(worker.actions().pop(wanted));
     EXPECT_GT(worker.chain().count(DecisionReason::shape_flood), 0u) << "but it decides";
 }

@@ -32,8 +32,15 @@ std::string event_line(const nlohmann::json& event, std::chrono::nanoseconds mon
     const auto milliseconds = at.time_since_epoch().count() % 1000;
 
     const std::string kind = event.value("event", "?");
-    std::string text = fmt::format("{}.{:03} {} {} ", clock, milliseconds, event.value("interface", "?"),
-                                   event.value("name", fmt::format("#{}", event.value("service", 0u))));
+    const std::string name = event.value("name", fmt::format("#{}", event.value("service", 0u)));
+    // Of the daemon, for all interfaces.
+    if (kind == "decision")
+        return fmt::format("{}.{:03} {} {}: {} from {}: {}: {}", clock, milliseconds, name,
+                           paint(event.value("dry_run", false) ? "dry run" : "decision", Colour::yellow),
+                           event.value("kind", "?"), event.value("source", "?"), event.value("verdict", "?"),
+                           event.value("text", "?"));
+    std::string text =
+        fmt::format("{}.{:03} {} {} ", clock, milliseconds, event.value("interface", "?"), name);
     if (kind != "sample") {
         const Colour colour = kind == "disarmed" ? Colour::green : Colour::yellow;
         return text + fmt::format("{}: {} SYN/s", paint(kind, colour), event.value("syn_rate", 0u));

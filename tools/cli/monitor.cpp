@@ -35,8 +35,9 @@ class Printer {
 
     void print(const nlohmann::json& event) {
         const auto& wanted = parameters_.devices;
-        if (enough() ||
-            (!wanted.empty() && std::find(wanted.begin(), wanted.end(), event["interface"]) == wanted.end()))
+        // What the daemon decides holds for all interfaces, and names none.
+        if (enough() || (!wanted.empty() && event.contains("interface") &&
+                         std::find(wanted.begin(), wanted.end(), event["interface"]) == wanted.end()))
             return;
         printed_++;
         if (json_) return print_json_line(event);
