@@ -31,6 +31,8 @@ TransportOptions transport_options(const EscalationConfig& config) {
     options.ring.slots = config.slots;
     options.ring.deadline_ms = static_cast<std::uint32_t>(config.deadline.count());
     options.ring.fail = config.fail;
+    options.ring.mode = config.mode;
+    options.ring.fanout = config.fanout;
     options.nfqueue.max_length = config.slots;
     options.nfqueue.fail_open = config.fail == SW_RING_FAIL_ACCEPT;
     options.first_queue = config.queue;

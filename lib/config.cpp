@@ -161,11 +161,17 @@ class Parser {
                       [&](const toml::node& n) {
                           take(e.deadline, read_.duration(n, "escalation.deadline", 1ms, 10s));
                       }},
-                     {"fail", [&](const toml::node& n) {
-                          static const ConfigReader::Words words{"accept", "drop"};
-                          if (const auto i = read_.choice(n, "escalation.fail", words))
-                              e.fail = static_cast<sw_ring_fail>(*i);
-                      }}});
+                     {"fail", word(e.fail, "escalation.fail", {"accept", "drop"})},
+                     {"mode", word(e.mode, "escalation.mode", {"hold", "copy-drop"})},
+                     {"fanout", word(e.fanout, "escalation.fanout", {"cpu", "flow"})}});
+    }
+
+    // One of an enum, by the names of its values in their order.
+    template <typename Enum>
+    std::function<void(const toml::node&)> word(Enum& target, const char* key, ConfigReader::Words words) {
+        return [this, &target, key, words = std::move(words)](const toml::node& n) {
+            if (const auto i = read_.choice(n, key, words)) target = static_cast<Enum>(*i);
+        };
     }
 
     void set_transport(std::size_t word) {
@@ -200,9 +206,11 @@ class Parser {
             };
         };
         auto opinion = [this](Opinion& target, const char* key) {
+            return word(target, key, {"default", "accept", "drop"});
+        };
+        auto mark = [this](std::uint32_t& target, const char* key) {
             return [this, &target, key](const toml::node& n) {
-                static const ConfigReader::Words words{"default", "accept", "drop"};
-                if (const auto i = read_.choice(n, key, words)) target = static_cast<Opinion>(*i);
+                take(target, read_.integer(n, key, 0, UINT32_MAX));
             };
         };
         auto set = [this](std::string& target, const char* key) {
@@ -225,6 +233,8 @@ class Parser {
              {"rate_ticket", time(d.rate_drop, "decide.rate_ticket")},
              {"fragment", opinion(d.fragment, "decide.fragment")},
              {"malformed", opinion(d.malformed, "decide.malformed")},
+             {"accept_mark", mark(d.accept_mark, "decide.accept_mark")},
+             {"accept_mask", mark(d.accept_mask, "decide.accept_mask")},
              {"connection_rate", rate(d.connections, "decide.connection_rate")},
              {"deny", time(d.deny, "decide.deny", 1s)},
              {"deny_set4", set(d.deny_set[SW_IPV4], "decide.deny_set4")},

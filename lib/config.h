@@ -85,6 +85,9 @@ struct EscalationConfig {
     std::uint32_t slots = 4096;                 // packets that wait in one of them; a power of two
     std::chrono::milliseconds deadline{200};    // ring: a packet is held at most this long
     sw_ring_fail fail = SW_RING_FAIL_ACCEPT;    // no verdict in time, no room, no daemon
+    // Of the ring only.
+    sw_ring_mode mode = SW_RING_HOLD;            // or dropped at once, and only the copy is judged
+    sw_ring_fanout fanout = SW_RING_FANOUT_CPU;  // what decides which ring a packet goes to
 
     bool operator==(const EscalationConfig&) const = default;
 };

@@ -84,8 +84,12 @@ Result<void> check(const DecideConfig& c) {
     for (const std::string& name : c.deny_set)
         if (name.empty() || name.size() > set_name_most)
             checker.complain("deny_set is '{}'; a set's name has 1 to {} characters", name, set_name_most);
-    if (c.accept_mask & (SW_MARK_CLASS_MASK | SW_MARK_ESCALATE_MASK))
-        checker.complain("accept_mask is {:#x}; the bits 0xffff are synward's own", c.accept_mask);
+    if (c.accept_mask & SW_MARK_ESCALATE_MASK)
+        checker.complain("accept_mask is {:#x}; the bits {:#x} are synward's own", c.accept_mask,
+                         SW_MARK_ESCALATE_MASK);
+    if (c.accept_mark & ~c.accept_mask)
+        checker.complain("accept_mark is {:#x}, of which accept_mask ({:#x}) lets only {:#x} through",
+                         c.accept_mark, c.accept_mask, c.accept_mark & c.accept_mask);
     return checker.result();
 }
 

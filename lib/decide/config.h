@@ -73,7 +73,8 @@ struct DecideConfig {
     std::array<std::string, SW_FAMILIES> deny_set{"synward-deny4", "synward-deny6"};
 
     // Skb mark of packets that are accepted: new mark = (old & ~mask) | (mark & mask).
-    // The two bytes of lib/abi/metadata.h are not for this.
+    // Byte 0 is the class that classification brings into the conntrack mark of a new
+    // connection; byte 1 is the question itself, which is always taken away.
     std::uint32_t accept_mark = 0;
     std::uint32_t accept_mask = 0;
 

@@ -42,6 +42,8 @@ TEST(ConfigEscalation, AnEmptyFileHasTheDocumentedDefaults) {
     EXPECT_EQ(c.escalation.slots, 4096u);
     EXPECT_EQ(c.escalation.deadline, 200ms);
     EXPECT_EQ(c.escalation.fail, SW_RING_FAIL_ACCEPT);
+    EXPECT_EQ(c.escalation.mode, SW_RING_HOLD);
+    EXPECT_EQ(c.escalation.fanout, SW_RING_FANOUT_CPU);
     EXPECT_EQ(c.decide, DecideConfig{});
     EXPECT_TRUE(check(c.decide));
     EXPECT_EQ(c.defaults.odd_syn, SW_ACTION_PASS);
@@ -59,6 +61,8 @@ queue = 300
 slots = 1024
 deadline = "50ms"
 fail = "drop"
+mode = "copy-drop"
+fanout = "flow"
 )");
     EXPECT_EQ(c.escalation.transport, TransportChoice::nfqueue);
     EXPECT_EQ(c.escalation.queues, 4);
@@ -66,6 +70,10 @@ fail = "drop"
     EXPECT_EQ(c.escalation.slots, 1024u);
     EXPECT_EQ(c.escalation.deadline, 50ms);
     EXPECT_EQ(c.escalation.fail, SW_RING_FAIL_DROP);
+    EXPECT_EQ(c.escalation.mode, SW_RING_COPY);
+    EXPECT_EQ(c.escalation.fanout, SW_RING_FANOUT_FLOW);
+    EXPECT_EQ(parsed("[escalation]\nmode = \"hold\"\n").escalation.mode, SW_RING_HOLD);
+    EXPECT_EQ(parsed("[escalation]\nfanout = \"cpu\"\n").escalation.fanout, SW_RING_FANOUT_CPU);
     EXPECT_EQ(parsed("[escalation]\ntransport = \"ring\"\n").escalation.transport, TransportChoice::ring);
     EXPECT_EQ(parsed("[escalation]\nfail = \"accept\"\n").escalation.fail, SW_RING_FAIL_ACCEPT);
     const Config automatic = parsed("[escalation]\ntransport = \"auto\"\n");
@@ -103,6 +111,8 @@ TEST(ConfigEscalation, WrongEscalation) {
              {"deadline = \"11s\"", "a string from \"1ms\" to \"10s\""},
              {"deadline = 200", "escalation.deadline: an integer is no duration"},
              {"fail = \"pass\"", "escalation.fail: 'pass' is unknown; allowed are accept, drop"},
+             {"mode = \"copy\"", "escalation.mode: 'copy' is unknown; allowed are hold, copy-drop"},
+             {"fanout = 2", "an integer where one of cpu, flow belongs"},
              {"quueues = 1", "test.toml:2:1: escalation.'quueues': unknown key; did you mean 'queues'?"}})
         EXPECT_THAT(refusal(std::string("[escalation]\n") + c.line + "\n"), HasSubstr(c.message)) << c.line;
     EXPECT_THAT(refusal("escalation = 1\n"), HasSubstr("write [escalation]"));
@@ -124,6 +134,8 @@ net_rate = 1000
 rate_ticket = "30s"
 fragment = "drop"
 malformed = "default"
+accept_mark = 0x00200020
+accept_mask = 0xffff00ff
 connection_rate = 200
 deny = "5m"
 deny_set4 = "bad4"
@@ -131,6 +143,8 @@ deny_set6 = "bad6"
 )");
     const DecideConfig& d = c.decide;
     EXPECT_TRUE(d.dry_run);
+    EXPECT_EQ(d.accept_mark, 0x00200020u);
+    EXPECT_EQ(d.accept_mask, 0xffff00ffu);
     EXPECT_EQ(d.proven_window, 5min);
     EXPECT_EQ(d.proven, (Limit{40, 200}));
     EXPECT_EQ(d.stray_drop, 20s);
@@ -187,6 +201,9 @@ TEST(ConfigEscalation, WrongDecide) {
              {"connection_rate = true", "decide.connection_rate: true or false where an integer"},
              {"fragment = \"pass\"", "decide.fragment: 'pass' is unknown; allowed are default, accept, drop"},
              {"malformed = \"escalate\"", "decide.malformed: 'escalate' is unknown"},
+             {"accept_mark = -1", "decide.accept_mark: -1 is out of range; 0 to 4294967295"},
+             {"accept_mark = 0x20", "accept_mark is 0x20, of which accept_mask (0x0) lets only 0x0 through"},
+             {"accept_mask = 0x8000", "accept_mask is 0x8000; the bits 0xff00 are synward's own"},
              {"deny_set4 = \"\"", "no ipset can have this name"},
              {"deny_set4 = \"a b\"",
               "test.toml:2:13: decide.deny_set4: no ipset can have this name; 1 to 31 "

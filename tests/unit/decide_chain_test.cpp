@@ -315,7 +315,9 @@ TEST(DecideConfig, TellsWhatIsOutOfRange) {
     EXPECT_THAT(wrong([](auto& c) { c.deny = std::chrono::hours(24 * 30); }), HasSubstr("deny"));
     EXPECT_THAT(wrong([](auto& c) { c.deny_set[SW_IPV6].clear(); }), HasSubstr("deny_set"));
     EXPECT_THAT(wrong([](auto& c) { c.deny_set[0] = std::string(32, 'x'); }), HasSubstr("deny_set"));
-    EXPECT_THAT(wrong([](auto& c) { c.accept_mask = 0x8000; }), HasSubstr("accept_mask"));
+    EXPECT_THAT(wrong([](auto& c) { c.accept_mask = 0x8000; }), HasSubstr("accept_mask is 0x8000"));
+    EXPECT_THAT(wrong([](auto& c) { c.accept_mark = 0x120, c.accept_mask = 0xff; }),
+                HasSubstr("accept_mark is 0x120, of which accept_mask (0xff) lets only 0x20 through"));
 }
 
 }  // namespace
