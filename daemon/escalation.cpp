@@ -17,6 +17,9 @@
 #include "lib/names.h"
 
 namespace synward {
+
+using namespace std::chrono_literals;
+
 namespace {
 
 // Tables that cannot change their size while they are in use.
@@ -43,6 +46,11 @@ QueueRange queue_range(const EscalationConfig& config) {
     return {config.queue, static_cast<std::uint16_t>(config.queue + config.queues - 1)};
 }
 
+std::int64_t until(Backoff::Clock::time_point when) {
+    const auto left = std::max(when - Backoff::Clock::now(), Backoff::Clock::duration::zero());
+    return std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+}
+
 // So that a filter never gets too old to say "unknown".
 std::chrono::milliseconds refresh_interval(const DecideConfig& config) {
     return config.known_flows_age / 3;
@@ -54,10 +62,10 @@ Escalation::Escalation(EventLoop& loop, const Guards& guards, Sink sink)
     : loop_(loop), guards_(guards), sink_(std::move(sink)) {}
 
 Escalation::~Escalation() {
-    stop();
+    close();
 }
 
-void Escalation::stop() {
+void Escalation::close() {
     if (watch_) loop_.forget(std::exchange(watch_, 0));
     workers_.clear();
     flows_.reset();
@@ -78,30 +86,32 @@ Result<void> Escalation::configure(const Config& config) {
         load_services();
         return {};
     }
-    stop();
+    close();
     problem_.clear();
+    if (retry_) retry_->every(0ms);
     if (!wanted) {
         shared_.reset();
         return {};
     }
-    auto done = start(config);
+    if (!shared_ || !same_tables(decide_, config.decide)) shared_.reset();
+    escalation_ = config.escalation;
+    decide_ = config.decide;
+    auto done = start();
     if (!done) {
-        stop();
+        close();
         problem_ = done.error().message;
+        try_again_later();
     }
     return done;
 }
 
-Result<void> Escalation::start(const Config& config) {
+Result<void> Escalation::start() {
     if (!keys_) {
         auto keys = KeySource::random();
         if (!keys) return tl::unexpected(keys.error());
         keys_.emplace(*keys);
     }
-    if (!shared_ || !same_tables(decide_, config.decide))
-        shared_ = std::make_unique<DecideShared>(config.decide, *keys_);
-    escalation_ = config.escalation;
-    decide_ = config.decide;
+    if (!shared_) shared_ = std::make_unique<DecideShared>(decide_, *keys_);
     load_services();
     observer_ = std::make_unique<Chain>(decide_, *shared_, *keys_);
 
@@ -111,7 +121,7 @@ Result<void> Escalation::start(const Config& config) {
     if (!watch) return tl::unexpected(watch.error());
     watch_ = *watch;
 
-    if (auto opened = open_workers(config); !opened) return opened;
+    if (auto opened = open_workers(); !opened) return opened;
     auto flows = FlowSync::start(shared_->flows, refresh_interval(decide_), ended_);
     if (flows)
         flows_ = std::move(*flows);
@@ -122,17 +132,20 @@ Result<void> Escalation::start(const Config& config) {
     return {};
 }
 
-Result<void> Escalation::open_workers(const Config& config) {
+Result<void> Escalation::open_workers() {
     const TransportOptions options = transport_options(escalation_);
     TransportChoice choice = escalation_.transport;
+    if (!workers_.empty()) choice = transport_ == "ring" ? TransportChoice::ring : TransportChoice::nfqueue;
     for (std::uint16_t i = 0; i < escalation_.queues; i++) {
+        if (std::any_of(workers_.begin(), workers_.end(), [i](const auto& w) { return w->index() == i; }))
+            continue;
         auto opened = open_transport(choice, i, escalation_.queues, options);
         if (!opened) return tl::unexpected(opened.error());
         transport_ = opened->transport->name();
-        if (i == 0) why_ = opened->why;
+        if (workers_.empty()) why_ = opened->why;
         choice = transport_ == "ring" ? TransportChoice::ring : TransportChoice::nfqueue;
         auto worker =
-            Worker::start(i, std::move(opened->transport), config.decide, *shared_, *keys_, notify_.get());
+            Worker::start(i, std::move(opened->transport), decide_, *shared_, *keys_, notify_.get());
         if (!worker) return tl::unexpected(worker.error());
         workers_.push_back(std::move(*worker));
     }
@@ -142,6 +155,37 @@ Result<void> Escalation::open_workers(const Config& config) {
     if (!rule) return tl::unexpected(rule.error());
     rule_ = true;
     return {};
+}
+
+void Escalation::try_again_later() {
+    if (!retry_) {
+        auto timer = Timer::create(loop_, [this] { try_again(); });
+        if (!timer) return log_error(timer.error().message);
+        retry_.emplace(std::move(*timer));
+    }
+    const auto now = Backoff::Clock::now();
+    const auto pause = std::max<Backoff::Clock::duration>(backoff_.left(now), Backoff::first);
+    next_try_ = now + pause;
+    retry_->every(std::chrono::duration_cast<std::chrono::milliseconds>(pause));
+}
+
+// What is still open stays so; only its like can join it.
+void Escalation::try_again() {
+    retry_->every(0ms);
+    backoff_.done(Backoff::Clock::now());
+    const bool anew = workers_.empty();
+    if (anew) close();
+    const auto done = anew ? start() : open_workers();
+    if (done) {
+        spdlog::info("doubtful packets are asked about again");
+        return problem_.clear();
+    }
+    if (anew) close();
+    // The same once more is no news.
+    if (problem_ != done.error().message)
+        log_error(fmt::format("doubtful packets are not asked about: {}", done.error().message));
+    problem_ = done.error().message;
+    try_again_later();
 }
 
 bool Escalation::queue_rule_missing() const {
@@ -203,13 +247,14 @@ void Escalation::take_actions() {
     }
     write_tickets();
     // The transport goes with its worker, so that what it held and what comes gets the fail policy.
-    std::erase_if(workers_, [this](const auto& worker) {
+    const auto failed = std::erase_if(workers_, [this](const auto& worker) {
         const std::string failure = worker->failure();
         if (failure.empty()) return false;
         problem_ = failure;
         log_error(fmt::format("doubtful packets are not asked about any more: {}", failure));
         return true;
     });
+    if (failed) try_again_later();
 }
 
 void Escalation::take(const WantedAction& wanted) {
@@ -324,6 +369,7 @@ nlohmann::json Escalation::status() const {
             {"transport", transport_.empty() ? nlohmann::json() : nlohmann::json(transport_)},
             {"why", why_.empty() ? nlohmann::json() : nlohmann::json(why_)},
             {"problem", problem_.empty() ? nlohmann::json() : nlohmann::json(problem_)},
+            {"next_try_ms", problem_.empty() ? nlohmann::json() : nlohmann::json(until(next_try_))},
             {"dry_run", decide_.dry_run},
             {"tickets_written", written_},
             {"sources_denied", denied_},

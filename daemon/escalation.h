@@ -15,7 +15,9 @@
 #include "daemon/flow_sync.h"
 #include "daemon/guard.h"
 #include "daemon/log.h"
+#include "daemon/timer.h"
 #include "daemon/worker.h"
+#include "lib/classify/backoff.h"
 #include "lib/config.h"
 #include "lib/decide/chain.h"
 #include "lib/events.h"
@@ -37,7 +39,8 @@ class Escalation {
     // Opens the transports and starts the workers if the config escalates
     // anything; again with another config, which keeps what was learned unless a
     // table changed its size. On an error nothing is asked: doubtful packets go on
-    // to the kernel, within their budget.
+    // to the kernel, within their budget, and it is tried again after ever longer
+    // pauses.
     Result<void> configure(const Config& config);
     // Called, from then on, on another thread with TCP connections that conntrack forgot,
     // while flows_followed(). Before the first configure().
@@ -55,9 +58,12 @@ class Escalation {
     [[nodiscard]] Result<Explanation> why(const Address& address) const;
 
   private:
-    Result<void> start(const Config& config);
-    void stop();
-    Result<void> open_workers(const Config& config);
+    Result<void> start();
+    void close();
+    // Those that are not there.
+    Result<void> open_workers();
+    void try_again_later();
+    void try_again();
     void take_actions();
     void take(const WantedAction& wanted);
     void write_tickets();
@@ -86,7 +92,10 @@ class Escalation {
     std::vector<Ticket> tickets_;  // to be written, by these numbers
     std::string transport_;
     std::string why_;      // this transport
-    std::string problem_;  // why there is none
+    std::string problem_;  // why there is none, or one less
+    std::optional<Timer> retry_;
+    Backoff backoff_;
+    Backoff::Clock::time_point next_try_{};
     std::optional<Ipset> ipset_;
     LineLimit told_;
     std::uint64_t written_ = 0;

@@ -32,6 +32,7 @@ class Worker {
     // Stops and joins. What waits for a verdict gets the fail policy.
     ~Worker();
 
+    [[nodiscard]] unsigned index() const { return index_; }  // of the ring or queue
     [[nodiscard]] const Chain& chain() const { return chain_; }
     [[nodiscard]] const Transport& transport() const { return *transport_; }
     [[nodiscard]] ActionQueue& actions() { return actions_; }
