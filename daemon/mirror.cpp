@@ -272,6 +272,7 @@ nlohmann::json Mirror::status() const {
                            {"replaced", interface.replaced},
                            {"updated", interface.updated}};
         if (!interface.problem.empty()) one["problem"] = interface.problem;
+        if (!interface.ports_problem.empty()) one["ports_problem"] = interface.ports_problem;
         interfaces.push_back(std::move(one));
     }
     return {{"noticed_by", why_.empty() ? "events" : "polling"},

@@ -262,7 +262,22 @@ std::uint32_t Instance::source_capacity() const {
 }
 
 Result<std::optional<SourceEntry>> Instance::find_source(const Address& address) const {
-    return synward::find_source(*impl_->maps, address);
+    const auto lookup = SourceLookup::open(*impl_->maps);
+    if (!lookup) return tl::unexpected(lookup.error());
+    return lookup->find(address);
+}
+
+Result<std::vector<SourceEntry>> Instance::find_source_ports(const Address& address,
+                                                             std::span<const std::uint16_t> ports) const {
+    const auto lookup = SourceLookup::open(*impl_->maps);
+    if (!lookup) return tl::unexpected(lookup.error());
+    std::vector<SourceEntry> entries;
+    for (const std::uint16_t port : ports) {
+        const auto entry = lookup->find_port(address, port);
+        if (!entry) return tl::unexpected(entry.error());
+        if (*entry) entries.push_back(**entry);
+    }
+    return entries;
 }
 
 std::array<std::uint32_t, SW_FATE_COUNT> Instance::count_sources() const {

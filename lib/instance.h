@@ -88,6 +88,9 @@ class Instance {
     [[nodiscard]] std::uint32_t source_capacity() const;
     // The fate that the sets in force have for one address, and by what prefix.
     [[nodiscard]] Result<std::optional<SourceEntry>> find_source(const Address& address) const;
+    // Those of these ports at which another entry decides, for that port alone.
+    [[nodiscard]] Result<std::vector<SourceEntry>> find_source_ports(
+        const Address& address, std::span<const std::uint16_t> ports) const;
     // How many entries there are of each sw_fate.
     [[nodiscard]] std::array<std::uint32_t, SW_FATE_COUNT> count_sources() const;
 

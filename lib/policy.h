@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -26,9 +27,14 @@ struct AddressEntry {
     std::uint16_t service = 0;
 };
 
+// Of a source at one port, or else at every port. An entry for its port decides about a
+// packet before all others, whatever their lengths.
 struct SourceEntry {
     Prefix prefix;
     sw_fate fate = SW_FATE_DENY;
+    std::uint32_t port = 0;  // destination, TCP, host byte order; 0: every port
+
+    [[nodiscard]] auto place() const { return std::tie(port, prefix); }  // what they are sorted by
 };
 
 struct CompiledPolicy {
@@ -38,7 +44,7 @@ struct CompiledPolicy {
     std::array<sw_service, SW_SERVICES> services{};  // index 0: none; an empty name: free
     std::vector<std::uint16_t> ports = std::vector<std::uint16_t>(SW_PORTS);  // as struct sw_ports
     std::vector<AddressEntry> addresses;
-    std::vector<SourceEntry> sources;  // sorted by prefix, each once; empty after read_policy()
+    std::vector<SourceEntry> sources;  // sorted by place, each once; empty after read_policy()
     std::vector<std::string> notes;    // decisions worth a line in the log and in status
     Sysctls sysctls;                   // that it was compiled for; not told by read_policy()
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/source_lookup.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
@@ -17,12 +18,19 @@ namespace synward {
 static_assert(offsetof(sw_prefix4, generation) == offsetof(sw_prefix6, generation));
 static_assert(offsetof(sw_prefix4, address) == offsetof(sw_prefix6, address));
 
-SourceKey::SourceKey(const Prefix& prefix, std::uint32_t generation) {
-    const std::uint32_t length = 8 + prefix.length;
-    std::memcpy(bytes, &length, sizeof length);
+SourceKey::SourceKey(const Prefix& prefix, std::uint32_t port, std::uint32_t generation) {
+    unsigned char* address = bytes + offsetof(sw_prefix6, address);
+    std::uint32_t length = 8 + prefix.length;
     bytes[offsetof(sw_prefix6, generation)] = static_cast<unsigned char>(generation);
-    std::memcpy(bytes + offsetof(sw_prefix6, address), prefix.address.bytes.data(),
-                prefix.address.bits() / 8);
+    if (port) {
+        bytes[offsetof(sw_prefix6, generation)] |= SW_PREFIX_BY_PORT;
+        const std::uint16_t wire = htons(static_cast<std::uint16_t>(port));
+        std::memcpy(address, &wire, sizeof wire);
+        address += sizeof wire;
+        length += 8 * sizeof wire;
+    }
+    std::memcpy(bytes, &length, sizeof length);
+    std::memcpy(address, prefix.address.bytes.data(), prefix.address.bits() / 8);
 }
 
 std::uint32_t source_capacity(const MapSet& maps) {
@@ -42,32 +50,47 @@ Result<void> check_capacity(const MapSet& maps, std::span<const SourceEntry> ent
                             hosts, prefixes, capacity));
 }
 
-Result<std::optional<SourceEntry>> find_source(const MapSet& maps, const Address& address) {
-    const auto memory = MappedArray<sw_memory>::create(maps.fd("sw_memory"), 1, "sw_memory");
+Result<SourceLookup> SourceLookup::open(const MapSet& maps) {
+    auto memory = MappedArray<sw_memory>::create(maps.fd("sw_memory"), 1, "sw_memory");
     if (!memory) return tl::unexpected(memory.error());
-    sw_config& config = memory->data()->config;
-    const std::uint32_t live = std::atomic_ref(config.sources).load(std::memory_order_acquire);
-    const std::uint32_t generation = sw_set_generation(live);
+    auto exact =
+        MappedArray<sw_source_set>::create(maps.fd("sw_exact"), maps.entries("sw_exact"), "sw_exact");
+    if (!exact) return tl::unexpected(exact.error());
+    return SourceLookup(maps, std::move(*memory), std::move(*exact));
+}
+
+Result<std::optional<SourceEntry>> SourceLookup::look(const Address& address, std::uint32_t port,
+                                                      std::uint32_t sources) const {
+    const std::uint32_t generation = sw_set_generation(sources);
     const Prefix host{address, address.bits()};
-    if (live & source_set(host)) {
-        const auto exact =
-            MappedArray<sw_source_set>::create(maps.fd("sw_exact"), maps.entries("sw_exact"), "sw_exact");
-        if (!exact) return tl::unexpected(exact.error());
-        const SourceTable table(exact->data() + (std::size_t{generation} << config.source_shift),
+    if (sources & source_set(host)) {
+        const sw_config& config = memory_.data()->config;
+        const SourceTable table(exact_.data() + (std::size_t{generation} << config.source_shift),
                                 config.source_shift, config.hash_key);
-        if (const sw_fate fate = table.find(address)) return SourceEntry{host, fate};
+        if (const sw_fate fate = table.find(address, port)) return SourceEntry{host, fate, port};
     }
     const bool v4 = address.family == SW_IPV4;
-    const SourceKey key(host, generation);
+    const SourceKey key(host, port, generation);
     std::uint32_t value = 0;
-    if (bpf_map_lookup_elem(maps.fd(v4 ? "sw_prefix4" : "sw_prefix6"), key.bytes, &value)) {
+    if (bpf_map_lookup_elem(maps_->fd(v4 ? "sw_prefix4" : "sw_prefix6"), key.bytes, &value)) {
         if (errno == ENOENT) return std::nullopt;
         return fail_errno(errno, "cannot look up " + address.to_string() + " in the source sets");
     }
     Prefix prefix{address, value >> SW_PREFIX_VALUE_LENGTH_SHIFT & 0xff};
     for (unsigned bit = prefix.length; bit < address.bits(); bit++)
         prefix.address.bytes[bit / 8] &= static_cast<std::uint8_t>(~(0x80 >> bit % 8));
-    return SourceEntry{prefix, static_cast<sw_fate>(value & 0xff)};
+    return SourceEntry{prefix, static_cast<sw_fate>(value & 0xff), port};
+}
+
+Result<std::optional<SourceEntry>> SourceLookup::find(const Address& address) const {
+    return look(address, 0, std::atomic_ref(memory_.data()->config.sources).load(std::memory_order_acquire));
+}
+
+Result<std::optional<SourceEntry>> SourceLookup::find_port(const Address& address, std::uint16_t port) const {
+    const std::uint32_t sources =
+        std::atomic_ref(memory_.data()->config.sources).load(std::memory_order_acquire);
+    if (!(sources & (address.family == SW_IPV4 ? SW_SET_PORT4 : SW_SET_PORT6))) return std::nullopt;
+    return look(address, port, sources);
 }
 
 }  // namespace synward

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "lib/maps.h"
 #include "lib/policy.h"
@@ -12,13 +13,31 @@
 namespace synward {
 
 // As the program looks for it. The entry's prefix is the one that decides. Any process.
-[[nodiscard]] Result<std::optional<SourceEntry>> find_source(const MapSet& maps, const Address& address);
+class SourceLookup {
+  public:
+    static Result<SourceLookup> open(const MapSet& maps);  // which must outlive this
+    // At a port that no entry for one port names.
+    [[nodiscard]] Result<std::optional<SourceEntry>> find(const Address& address) const;
+    // By entries for this port alone; nothing: find() decides.
+    [[nodiscard]] Result<std::optional<SourceEntry>> find_port(const Address& address,
+                                                               std::uint16_t port) const;
 
-// Key of a prefix in sw_prefix4 or sw_prefix6, in one generation; `bytes` holds either.
+  private:
+    SourceLookup(const MapSet& maps, MappedArray<sw_memory> memory, MappedArray<sw_source_set> exact)
+        : maps_(&maps), memory_(std::move(memory)), exact_(std::move(exact)) {}
+    [[nodiscard]] Result<std::optional<SourceEntry>> look(const Address& address, std::uint32_t port,
+                                                          std::uint32_t sources) const;
+
+    const MapSet* maps_;
+    MappedArray<sw_memory> memory_;
+    MappedArray<sw_source_set> exact_;
+};
+
+// Key of an entry in sw_prefix4 or sw_prefix6, in one generation; `bytes` holds either.
 struct SourceKey {
     alignas(8) unsigned char bytes[sizeof(sw_prefix6)] = {};
     SourceKey() = default;
-    SourceKey(const Prefix& prefix, std::uint32_t generation);
+    SourceKey(const Prefix& prefix, std::uint32_t port, std::uint32_t generation);
 };
 
 // Capacity of the sets: what the program was loaded with.

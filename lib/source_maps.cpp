@@ -38,16 +38,18 @@ void wait_for_packets() {
 
 // What the entries are, in numbers.
 struct Census {
-    std::array<std::uint32_t, 4> kinds{};  // by bit of SW_SET_*
+    std::array<std::uint32_t, std::bit_width(unsigned{SW_SET_ANY})> kinds{};  // by bit of SW_SET_*
     std::array<std::uint32_t, SW_FATE_COUNT> fates{};
 
     Census() = default;
     explicit Census(std::span<const SourceEntry> entries) {
-        for (const SourceEntry& entry : entries) count(entry.prefix, entry.fate, 1);
+        for (const SourceEntry& entry : entries) count(entry.prefix, entry.port, entry.fate, 1);
     }
-    void count(const Prefix& prefix, sw_fate fate, int by) {
+    void count(const Prefix& prefix, std::uint32_t port, sw_fate fate, int by) {
         if (fate == SW_FATE_NONE) return;
-        kinds[std::countr_zero(source_set(prefix))] += by;
+        const std::uint32_t sets = source_set(prefix, port);
+        for (unsigned bit = 0; bit < kinds.size(); bit++)
+            if (sets >> bit & 1) kinds[bit] += by;
         fates[fate % SW_FATE_COUNT] += by;
     }
     [[nodiscard]] std::size_t hosts() const {
@@ -130,7 +132,11 @@ int remove_all(const Batch& batch) {
 
 struct Change {
     Prefix prefix;
+    std::uint32_t port;
     sw_fate before, after;  // NONE: not there
+
+    // Of two entries for a packet the one with more of it decides.
+    [[nodiscard]] unsigned weight() const { return prefix.length + (port ? 256 : 0); }
 };
 
 std::vector<Change> difference(std::span<const SourceEntry> old, std::span<const SourceEntry> wanted) {
@@ -151,14 +157,14 @@ std::vector<Change> difference(std::span<const SourceEntry> old, std::span<const
             ++to;
         }
         if (from == old.end() && to == wanted.end()) break;
-        if (to == wanted.end() || (from != old.end() && from->prefix < to->prefix)) {
-            changes.push_back({from->prefix, from->fate, SW_FATE_NONE});
+        if (to == wanted.end() || (from != old.end() && from->place() < to->place())) {
+            changes.push_back({from->prefix, from->port, from->fate, SW_FATE_NONE});
             ++from;
-        } else if (from == old.end() || to->prefix < from->prefix) {
-            changes.push_back({to->prefix, SW_FATE_NONE, to->fate});
+        } else if (from == old.end() || to->place() < from->place()) {
+            changes.push_back({to->prefix, to->port, SW_FATE_NONE, to->fate});
             ++to;
         } else {
-            if (from->fate != to->fate) changes.push_back({to->prefix, from->fate, to->fate});
+            if (from->fate != to->fate) changes.push_back({to->prefix, to->port, from->fate, to->fate});
             ++from;
             ++to;
         }
@@ -237,7 +243,7 @@ std::array<Batch, SW_FAMILIES> SourceMaps::Impl::prefixes(std::span<const Source
     for (const sw_family family : {SW_IPV4, SW_IPV6}) batches[family] = batch(family);
     for (const SourceEntry& entry : of)
         if (!entry.prefix.is_host())
-            batches[entry.prefix.address.family].add(SourceKey(entry.prefix, generation),
+            batches[entry.prefix.address.family].add(SourceKey(entry.prefix, entry.port, generation),
                                                      value_of(entry.prefix, entry.fate));
     return batches;
 }
@@ -273,7 +279,8 @@ Result<void> SourceMaps::Impl::clear(std::uint32_t generation) {
         for (const void* from = nullptr; bpf_map_get_next_key(found.fd, from, next.bytes) == 0;
              from = key.bytes) {
             key = next;
-            if (key.bytes[offsetof(sw_prefix6, generation)] == generation) found.add(key, 0);
+            if ((key.bytes[offsetof(sw_prefix6, generation)] & ~SW_PREFIX_BY_PORT) == generation)
+                found.add(key, 0);
         }
         if (errno != ENOENT) return fail_errno(errno, fmt::format("cannot list the map {}", found.name));
         if (const int error = remove_all(found))
@@ -320,7 +327,7 @@ Result<void> SourceMaps::Impl::replace(std::vector<SourceEntry> wanted) {
     SourceTable places = table(generation);
     SourceGate bits = gates(generation, gate_shift);
     for (const SourceEntry& entry : wanted) {
-        if (entry.prefix.is_host() && !places.insert(entry.prefix.address, entry.fate))
+        if (entry.prefix.is_host() && !places.insert(entry.prefix.address, entry.fate, entry.port))
             return full(entry.prefix);
         bits.open(entry.prefix);
     }
@@ -345,11 +352,11 @@ Result<void> SourceMaps::Impl::change(const Change& change) {
     if (prefix.is_host()) {
         SourceTable places = table(generation);
         if (change.after == SW_FATE_NONE)
-            places.remove(prefix.address);
-        else if (!places.put(prefix.address, change.after))
+            places.remove(prefix.address, change.port);
+        else if (!places.put(prefix.address, change.after, change.port))
             return full(prefix);
     } else {
-        const SourceKey key(prefix, generation);
+        const SourceKey key(prefix, change.port, generation);
         const int fd = batch(prefix.address.family).fd;
         const std::uint32_t value = value_of(prefix, change.after);
         if (change.after == SW_FATE_NONE) {
@@ -389,8 +396,8 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
     if (changes.empty()) return {};
     Census fresh = census;
     for (const Change& c : changes) {
-        fresh.count(c.prefix, c.before, -1);
-        fresh.count(c.prefix, c.after, 1);
+        fresh.count(c.prefix, c.port, c.before, -1);
+        fresh.count(c.prefix, c.port, c.after, 1);
     }
     // A gate that has become too small is made anew in the other generation. Its bits for
     // each entry are 16 where it was made, and never fewer than 8.
@@ -401,7 +408,7 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
     // what decides about a source is its old entry, and then its new one.
     std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
         if ((a.after == SW_FATE_NONE) != (b.after == SW_FATE_NONE)) return a.after != SW_FATE_NONE;
-        return a.after ? a.prefix.length > b.prefix.length : a.prefix.length < b.prefix.length;
+        return a.after ? a.weight() > b.weight() : a.weight() < b.weight();
     });
     const std::uint32_t generation = sw_set_generation(word);
     const unsigned gate_shift = sw_set_gate_shift(word);
@@ -412,7 +419,9 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
         if (done) continue;
         bool undone = true;
         // Back in reverse; the message is about the first mistake.
-        while (i--) undone &= change({changes[i].prefix, changes[i].after, changes[i].before}).has_value();
+        while (i--)
+            undone &=
+                change({changes[i].prefix, changes[i].port, changes[i].after, changes[i].before}).has_value();
         store_word(undone ? sets : word & SW_SET_ANY, generation, gate_shift);
         // What is in the maps is not what we know: the next write replaces all.
         written = undone;

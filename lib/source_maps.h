@@ -27,11 +27,11 @@ class SourceMaps {
 
     // Entries that fit: single addresses and prefixes, each kind of both families.
     [[nodiscard]] std::size_t capacity() const;
-    // What is in force, sorted by prefix; empty before the first write.
+    // What is in force, sorted by place; empty before the first write.
     [[nodiscard]] std::span<const SourceEntry> entries() const;
 
     // All at once: writes the generation that is not in use, then one store. A packet
-    // sees the old entries or the new ones. `wanted` is sorted by prefix, each once.
+    // sees the old entries or the new ones. `wanted` is sorted by place, each once.
     // Code `config` if they do not fit; the old ones stay then.
     Result<void> replace(std::vector<SourceEntry> wanted);
     // One by one, in place: cheap for a few changes of many. Each source goes from its old

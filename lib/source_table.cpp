@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/source_table.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -33,8 +35,9 @@ void set_bit(__u64* words, unsigned index) {
 
 }  // namespace
 
-SourceTable::Place SourceTable::place(const Address& source) const {
-    const __u64 hash = hash_exact(hash_key_, Words(source).word, source.family);
+SourceTable::Place SourceTable::place(const Address& source, std::uint32_t port) const {
+    const std::uint16_t wire = htons(static_cast<std::uint16_t>(port));
+    const __u64 hash = hash_exact(hash_key_, Words(source).word, wire, source.family);
     const std::uint32_t first = sw_source_index(hash, shift_);
     return {first, sw_source_other(first, hash, shift_), sw_source_way(hash),
             sw_source_tag(hash, source.family)};
@@ -64,24 +67,24 @@ bool SourceTable::insert_at(const Place& at, sw_fate fate) {
     return false;
 }
 
-bool SourceTable::put(const Address& source, sw_fate fate) {
-    const Place at = place(source);
+bool SourceTable::put(const Address& source, sw_fate fate, std::uint32_t port) {
+    const Place at = place(source, port);
     __u64* entry = entry_of(at);
     if (!entry) return insert_at(at, fate);
     store(*entry, at.tag | fate);
     return true;
 }
 
-bool SourceTable::insert(const Address& source, sw_fate fate) {
-    return insert_at(place(source), fate);
+bool SourceTable::insert(const Address& source, sw_fate fate, std::uint32_t port) {
+    return insert_at(place(source, port), fate);
 }
 
-void SourceTable::remove(const Address& source) {
-    if (__u64* entry = entry_of(place(source))) store(*entry, 0);
+void SourceTable::remove(const Address& source, std::uint32_t port) {
+    if (__u64* entry = entry_of(place(source, port))) store(*entry, 0);
 }
 
-sw_fate SourceTable::find(const Address& source) const {
-    const Place at = place(source);
+sw_fate SourceTable::find(const Address& source, std::uint32_t port) const {
+    const Place at = place(source, port);
     __u64* entry = entry_of(at);
     return entry ? static_cast<sw_fate>(sw_source_fate(load(*entry), at.tag)) : SW_FATE_NONE;
 }
@@ -113,10 +116,12 @@ void SourceGate::open(const Prefix& p) {
     for (unsigned i = from; i < from + count; i++) set_bit(bits, i);
 }
 
-std::uint32_t source_set(const Prefix& prefix) {
+std::uint32_t source_set(const Prefix& prefix, std::uint32_t port) {
     const bool v4 = prefix.address.family == SW_IPV4;
-    if (prefix.is_host()) return v4 ? SW_SET_EXACT4 : SW_SET_EXACT6;
-    return v4 ? SW_SET_PREFIX4 : SW_SET_PREFIX6;
+    std::uint32_t sets = v4 ? SW_SET_PREFIX4 : SW_SET_PREFIX6;
+    if (prefix.is_host()) sets = v4 ? SW_SET_EXACT4 : SW_SET_EXACT6;
+    if (port) sets |= v4 ? SW_SET_PORT4 : SW_SET_PORT6;
+    return sets;
 }
 
 }  // namespace synward

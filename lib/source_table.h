@@ -19,13 +19,14 @@ class SourceTable {
     SourceTable(sw_source_set* sets, unsigned shift, const __u64 (&hash_key)[8])
         : sets_(sets), shift_(shift), hash_key_(hash_key) {}
 
-    // The source has this fate from now on. False: both of its sets are full.
-    [[nodiscard]] bool put(const Address& source, sw_fate fate);
+    // The source has this fate from now on, at this port (0: at every other). False: both
+    // of its sets are full.
+    [[nodiscard]] bool put(const Address& source, sw_fate fate, std::uint32_t port = 0);
     // Likewise, of one that is known not to be there: cheaper.
-    [[nodiscard]] bool insert(const Address& source, sw_fate fate);
+    [[nodiscard]] bool insert(const Address& source, sw_fate fate, std::uint32_t port = 0);
     // Does nothing when the table does not hold it.
-    void remove(const Address& source);
-    [[nodiscard]] sw_fate find(const Address& source) const;
+    void remove(const Address& source, std::uint32_t port = 0);
+    [[nodiscard]] sw_fate find(const Address& source, std::uint32_t port = 0) const;
 
   private:
     struct Place {
@@ -33,7 +34,7 @@ class SourceTable {
         unsigned way;  // the one tried first
         __u64 tag;
     };
-    [[nodiscard]] Place place(const Address& source) const;
+    [[nodiscard]] Place place(const Address& source, std::uint32_t port) const;
     [[nodiscard]] __u64* entry_of(const Place& at) const;
     [[nodiscard]] bool insert_at(const Place& at, sw_fate fate);
 
@@ -64,6 +65,6 @@ class SourceGate {
 };
 
 // SW_SET_*: which sets an entry is in.
-[[nodiscard]] std::uint32_t source_set(const Prefix& prefix);
+[[nodiscard]] std::uint32_t source_set(const Prefix& prefix, std::uint32_t port = 0);
 
 }  // namespace synward

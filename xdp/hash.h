@@ -58,24 +58,29 @@ static __always_inline __u32 hash_prefix(const __u64 key[8], const __u64 source[
 }
 
 /*
- * Place and tag in sw_exact. IPv4: the low half is a bijection of the address, as
- * the key is odd. IPv6: two pair-multiply-shift hashes of 32 bits with keys of
- * their own (Thorup, High Speed Hashing for Integers and Strings, 2015), since
- * here a collision would be a wrong fate: for any two addresses either has one
- * with 2^-31 at most (keys that are odd have 63 random bits).
+ * Place and tag in sw_exact; port 0: of an entry for every port. IPv4: the low 48
+ * bits are a bijection of address and port, as the key is odd. IPv6: two
+ * pair-multiply-shift hashes of 32 bits with keys of their own (Thorup, High Speed
+ * Hashing for Integers and Strings, 2015), since here a collision would be a wrong
+ * fate: for any two addresses either has one with 2^-31 at most (keys that are odd
+ * have 63 random bits). For the port each borrows a key of the other; not the one at
+ * the same place, or ports and addresses could differ so that both collide as one.
  */
-static __always_inline __u64 hash_exact(const __u64 key[8], const __u64 source[2], const int family)
+static __always_inline __u64 hash_exact(const __u64 key[8], const __u64 source[2], __u32 port,
+					const int family)
 {
 	__u64 word[4], high, low;
 
 	if (family == SW_IPV4)
-		return source[0] * key[HASH_LISTENER];
+		return (source[0] | (__u64)port << 32) * key[HASH_LISTENER];
 	word[0] = (__u32)source[0];
 	word[1] = source[0] >> 32;
 	word[2] = (__u32)source[1];
 	word[3] = source[1] >> 32;
 	high = (word[0] + key[0]) * (word[1] + key[1]) + (word[2] + key[2]) * (word[3] + key[3]);
 	low = (word[0] + key[4]) * (word[1] + key[5]) + (word[2] + key[6]) * (word[3] + key[7]);
+	high += port * key[4];
+	low += port * key[1];
 	return (high >> 32 << 32) | low >> 32;
 }
 
@@ -87,7 +92,7 @@ static __always_inline __u64 hash_listener(const __u64 key[8], const __u64 desti
 
 	if (family == SW_IPV4)
 		return destination[0] | (__u64)(ports >> 16) << 32 | 1ULL << 63;
-	h = hash_exact(key, destination, SW_IPV6);
+	h = hash_exact(key, destination, 0, SW_IPV6);
 	return (h ^ (__u64)(ports >> 16) * key[HASH_LISTENER2]) | 1;
 }
 

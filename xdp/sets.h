@@ -2,7 +2,8 @@
 /*
  * Denied and allowed sources. A gate of bits picked by hashes answers for nearly
  * everybody who is in no set (for a nanosecond); an exact source is in one of two cache
- * lines of sw_exact. What is looked at is of the generation that one word names,
+ * lines of sw_exact. An entry for the packet's port comes before those for every
+ * port. What is looked at is of the generation that one word names,
  * read once for a packet: it sees the sets as they were or as they are.
  */
 #ifndef SYNWARD_XDP_SETS_H
@@ -30,9 +31,9 @@ static __always_inline __u32 sets_one(__u32 index, __u64 tag)
 }
 
 static __always_inline __u32 sets_exact(const struct sw_memory *memory, const __u64 source[2],
-					__u32 generation, const int family)
+					__u32 port, __u32 generation, const int family)
 {
-	__u64 hash = hash_exact(memory->config.hash_key, source, family);
+	__u64 hash = hash_exact(memory->config.hash_key, source, port, family);
 	__u32 shift = memory->config.source_shift & 31, base = generation << shift;
 	__u32 first = sw_source_index(hash, shift), index = base | first;
 	__u64 tag = sw_source_tag(hash, family), way = sw_source_way(hash);
@@ -57,7 +58,7 @@ __attribute__((noinline)) int sets_exact4(__u64 address, __u32 generation)
 	struct sw_memory *memory = memory_get();
 	__u64 source[2] = { address };
 
-	return memory ? sets_exact(memory, source, generation, SW_IPV4) : SW_FATE_NONE;
+	return memory ? sets_exact(memory, source, 0, generation, SW_IPV4) : SW_FATE_NONE;
 }
 
 __attribute__((noinline)) int sets_exact6(__u64 address, __u64 rest, __u32 generation)
@@ -65,7 +66,7 @@ __attribute__((noinline)) int sets_exact6(__u64 address, __u64 rest, __u32 gener
 	struct sw_memory *memory = memory_get();
 	__u64 source[2] = { address, rest };
 
-	return memory ? sets_exact(memory, source, generation, SW_IPV6) : SW_FATE_NONE;
+	return memory ? sets_exact(memory, source, 0, generation, SW_IPV6) : SW_FATE_NONE;
 }
 
 /* May the exact sets hold the source? */
@@ -124,11 +125,58 @@ static __always_inline __u32 sets_prefix(const struct view *v, __u32 generation,
 				 : sets_prefix6(v->in.source[0], v->in.source[1], generation);
 }
 
+/*
+ * The fate by an entry for this destination port (big endian), of the sets in `sources`.
+ * Only called where a gate is open and there is such an entry of anybody.
+ */
+__attribute__((noinline)) int sets_port4(__u64 address, __u32 port, __u32 sources)
+{
+	__u32 generation = sw_set_generation(sources), fate = SW_FATE_NONE;
+	__u64 source[2] = { address };
+	__u64 data = address << 24 | port << 8 | generation | SW_PREFIX_BY_PORT;
+	__u32 key[3] = { 8 + 16 + 32, data, data >> 32 };
+	struct sw_memory *memory = memory_get();
+	__u32 *found;
+
+	if (memory && sources & SW_SET_EXACT4)
+		fate = sets_exact(memory, source, port, generation, SW_IPV4);
+	if (fate || !(sources & SW_SET_PREFIX4))
+		return fate;
+	found = bpf_map_lookup_elem(&sw_prefix4, &key);
+	return found ? *found & 0xff : SW_FATE_NONE;
+}
+
+__attribute__((noinline)) int sets_port6(__u64 address, __u64 rest, __u32 port, __u32 sources)
+{
+	__u32 generation = sw_set_generation(sources), fate = SW_FATE_NONE;
+	__u64 source[2] = { address, rest };
+	__u64 high = address << 24 | port << 8 | generation | SW_PREFIX_BY_PORT;
+	__u64 low = rest << 24 | address >> 40;
+	__u32 key[6] = { 8 + 16 + 128, high, high >> 32, low, low >> 32, rest >> 40 };
+	struct sw_memory *memory = memory_get();
+	__u32 *found;
+
+	if (memory && sources & SW_SET_EXACT6)
+		fate = sets_exact(memory, source, port, generation, SW_IPV6);
+	if (fate || !(sources & SW_SET_PREFIX6))
+		return fate;
+	found = bpf_map_lookup_elem(&sw_prefix6, &key);
+	return found ? *found & 0xff : SW_FATE_NONE;
+}
+
+static __always_inline __u32 sets_port(const struct view *v, __u32 sources, const int family)
+{
+	if (family == SW_IPV4)
+		return sets_port4(v->in.source[0], v->in.ports >> 16, sources);
+	return sets_port6(v->in.source[0], v->in.source[1], v->in.ports >> 16, sources);
+}
+
 static __always_inline __u32 sets_fate(const struct sw_memory *memory, const struct view *v,
 				       const int family)
 {
 	const __u32 exact = family == SW_IPV4 ? SW_SET_EXACT4 : SW_SET_EXACT6;
 	const __u32 prefix = family == SW_IPV4 ? SW_SET_PREFIX4 : SW_SET_PREFIX6;
+	const __u32 port = family == SW_IPV4 ? SW_SET_PORT4 : SW_SET_PORT6;
 	__u32 sources = *(volatile const __u32 *)&memory->config.sources;
 	__u32 generation, found;
 
@@ -136,14 +184,18 @@ static __always_inline __u32 sets_fate(const struct sw_memory *memory, const str
 		return SW_FATE_NONE;
 	generation = sw_set_generation(sources);
 	if (sources & exact && sets_gate_exact(memory, v, sources, family)) {
-		found = family == SW_IPV4 ?
-				sets_exact4(v->in.source[0], generation) :
-				sets_exact6(v->in.source[0], v->in.source[1], generation);
+		found = sources & port ? sets_port(v, sources, family) : SW_FATE_NONE;
+		if (!found)
+			found = family == SW_IPV4 ?
+					sets_exact4(v->in.source[0], generation) :
+					sets_exact6(v->in.source[0], v->in.source[1], generation);
 		if (found)
 			return found;
 	}
-	if (sources & prefix && sets_gate_prefix(memory, v, generation, family))
-		return sets_prefix(v, generation, family);
+	if (sources & prefix && sets_gate_prefix(memory, v, generation, family)) {
+		found = sources & port ? sets_port(v, sources & ~exact, family) : SW_FATE_NONE;
+		return found ? found : sets_prefix(v, generation, family);
+	}
 	return SW_FATE_NONE;
 }
 

@@ -17,7 +17,7 @@
 
 #include "types.h"
 
-#define SW_ABI_VERSION 4
+#define SW_ABI_VERSION 5
 
 enum sw_mode {
 	SW_MODE_OFF,	 /* pass everything */
@@ -185,12 +185,13 @@ struct sw_config {
 SW_ASSERT_SIZE(struct sw_config, 192);
 
 /*
- * Source sets: exact addresses, and prefixes. Each is there twice (generation 0 and
- * 1). User space replaces all of them at once by writing the generation that is not
+ * Source sets: exact addresses, and prefixes; for every destination port, or for one.
+ * What is for the packet's port is looked for first, and ends the search: it is written
+ * so that it needs nothing of the others. Each set is there twice (generation 0 and 1). User space replaces all of them at once by writing the generation that is not
  * in use and storing sw_config.sources, the one word that says
  *
- *   bits  0-3   SW_SET_*: which sets are not empty
- *         4     the generation in force
+ *   bits  0-5   SW_SET_*: which sets are not empty
+ *         6     the generation in force
  *         8-12  the gate of the exact sets has 1 << this many bits
  *        16-31  serial number: two writers notice each other
  */
@@ -198,8 +199,10 @@ SW_ASSERT_SIZE(struct sw_config, 192);
 #define SW_SET_EXACT6 0x02
 #define SW_SET_PREFIX4 0x04
 #define SW_SET_PREFIX6 0x08
-#define SW_SET_ANY 0x0f
-#define SW_SET_GENERATION_SHIFT 4
+#define SW_SET_PORT4 0x10 /* some of them are for one port */
+#define SW_SET_PORT6 0x20
+#define SW_SET_ANY 0x3f
+#define SW_SET_GENERATION_SHIFT 6
 #define SW_SET_GATE_SHIFT 8
 #define SW_SET_SERIAL_SHIFT 16
 
@@ -221,7 +224,8 @@ static inline __u32 sw_set_gate_shift(__u32 sources)
  *
  *   bits  0-1   enum sw_fate; NONE: free
  *         3     family: IPv6
- *         8-63  tag: low 56 bits of a keyed hash of the address
+ *         8-63  tag: low 56 bits of a keyed hash of the address and the port (big endian;
+ *               0: every port)
  *
  * The hash (hash_exact() in xdp/hash.h) also chooses the first set, by its top
  * source_shift bits, and in it the way that is tried first, by bits 32-34. An entry
@@ -230,7 +234,7 @@ static inline __u32 sw_set_gate_shift(__u32 sources)
  * emptier one, so that both are full practically never (Azar et al., Balanced
  * Allocations, 1999).
  *
- * IPv4 is exact: the tag's low half is a bijection of the address. Two IPv6
+ * IPv4 is exact: the tag's low 48 bits are a bijection of address and port. Two IPv6
  * addresses share all 64 bits (tag and first set, from 256 sets on) with probability
  * 2^-62 at most, whatever they are, and then only share both sets. So an IPv6 packet
  * of no entry meets the fate of one with 2^-52 among 1,000 entries and 2^-42 among a
@@ -282,7 +286,9 @@ static inline __u32 sw_source_fate(__u64 entry, __u64 tag)
 
 /*
  * Keys of the longest-prefix-match maps; the generation is a part of the prefix, and
- * the length counts its eight bits. Value: __u32, enum sw_fate in the low byte, the
+ * the length counts its eight bits. An entry for one port has SW_PREFIX_BY_PORT in the
+ * byte of the generation, and the port (big endian) between it and the address; the
+ * length counts these 16 bits as well. Value: __u32, enum sw_fate in the low byte, the
  * length of the prefix itself in the next.
  */
 struct sw_prefix4 {
@@ -299,15 +305,17 @@ struct sw_prefix6 {
 };
 SW_ASSERT_SIZE(struct sw_prefix4, 12);
 SW_ASSERT_SIZE(struct sw_prefix6, 24);
+#define SW_PREFIX_BY_PORT 0x02
 #define SW_PREFIX_VALUE_LENGTH_SHIFT 8
 
 /*
  * Bits of a gate say that the sets may hold the source.
  *
- * exact: one gate for both families, at least 16 bits for each entry, of which two
- * are set, in one word, by hash_gate_exact(). One of 1 << SW_GATE_BITS bits is here, where it costs half as
- * much; a larger one is words of the map sw_gate, 1 << source_shift for each
- * generation, of which as many are in use as sw_config.sources says.
+ * exact: one gate for both families and every port, at least 16 bits for each entry,
+ * of which two are set, in one word, by hash_gate_exact(). One of 1 << SW_GATE_BITS
+ * bits is here, where it costs half as much; a larger one is words of the map sw_gate,
+ * 1 << source_shift for each generation, of which as many are in use as
+ * sw_config.sources says.
  *
  * prefix: index by hash_gate_prefix() (both in xdp/hash.h), made of the first 16
  * bits of an IPv4 and 32 of an IPv6 address. A prefix that covers several indices

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/sets/index.h"
 
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -25,9 +27,23 @@ constexpr Word says_sometimes(unsigned fate) {
     return static_cast<Word>(1 << fate);
 }
 
-bool sometimes(SetKind kind) {
-    return kind == SetKind::ip_port || kind == SetKind::net_port || kind == SetKind::ip_mark;
+bool by_port(SetKind kind) {
+    return kind == SetKind::ip_port || kind == SetKind::net_port;
 }
+
+// What sets that go by ports may say, each at every port that matters for a prefix: some tenths
+// of a second and 64 MiB at most. A million entries in each of two sets are within it.
+constexpr std::size_t most_port_words = std::size_t{1} << 21;
+
+// What sweeps find.
+struct Findings {
+    bool resolve_ports;                 // else what depends on them is left to the kernel
+    std::vector<SourceEntry> every{};   // for every port
+    std::vector<SourceEntry> single{};  // for one port
+    std::size_t words{0};
+
+    [[nodiscard]] bool too_many() const { return words > most_port_words; }
+};
 
 // The members of lists in their place: an exception within a member only ends the
 // search in that member, as it does within a set of its own.
@@ -64,40 +80,53 @@ class Cursor {
     [[nodiscard]] bool done() const { return at_ == end_; }
     [[nodiscard]] const Entry& entry() const { return *at_; }
     [[nodiscard]] std::size_t bound() const { return bound_; }
-    [[nodiscard]] bool conditional() const { return sometimes(set_->header().kind); }
+    [[nodiscard]] SetKind kind() const { return set_->header().kind; }
+    [[nodiscard]] bool conditional() const { return by_port(kind()) || kind() == SetKind::ip_mark; }
 
     // Passes the entries of this prefix; what the set says there, with what it says around it.
     Word pass(Word around) {
         const Entry& first = *at_;
-        Word word = set_->header().kind == SetKind::net_iface || !conditional() ? silent : around;
+        Word word = conditional() ? around : silent;
         bool exact = false;
         for (; at_ != end_ && at_->key == first.key && at_->length == first.length; ++at_) {
-            const unsigned fate = (*fates_)[at_->mark];
-            switch (set_->header().kind) {
+            switch (kind()) {
                 case SetKind::net_iface: {
                     const auto& interface = set_->interfaces()[at_->extra];
                     if (!interface.matches(interface_) || (exact && interface.wildcard)) break;
                     exact = !interface.wildcard;
-                    word = at_->nomatch ? silent : at_->mute ? mute : says(fate);
+                    word = present();
                     break;
                 }
                 case SetKind::ip_port:
                 case SetKind::net_port:
                     // The driver hook only looks at TCP.
-                    if (at_->extra >> 16 != 6) break;
+                    if (at_->extra >> 16 != IPPROTO_TCP) break;
                     [[fallthrough]];
                 case SetKind::ip_mark:
-                    if (!at_->nomatch && !at_->mute) word |= says_sometimes(fate);
+                    if (!at_->nomatch && !at_->mute) word |= says_sometimes((*fates_)[at_->mark]);
                     break;
                 default:
-                    word = at_->nomatch ? silent : at_->mute ? mute : says(fate);
+                    word = present();
                     break;
             }
         }
         return word;
     }
+    // Likewise of a set that goes by ports: take(port, word) is told what it says at single TCP
+    // ports. No service has the port 0.
+    template <typename Take>
+    void pass_ports(const Take& take) {
+        const Entry& first = *at_;
+        for (; at_ != end_ && at_->key == first.key && at_->length == first.length; ++at_)
+            if (const std::uint32_t port = at_->extra & 0xffff; port && at_->extra >> 16 == IPPROTO_TCP)
+                take(port, present());
+    }
 
   private:
+    [[nodiscard]] Word present() const {
+        return at_->nomatch ? silent : at_->mute ? mute : says((*fates_)[at_->mark]);
+    }
+
     const SetContents* set_;
     std::size_t bound_;
     const FateTable* fates_;
@@ -107,18 +136,23 @@ class Cursor {
 };
 
 // A sweep over all prefixes in order. Those that contain the present one are on a
-// stack, each with what every set says there.
+// stack, each with what every set says there; and, as rows, with what those that go by
+// ports say at every port that an entry there or around it is for.
 template <typename Key>
 class Sweep {
   public:
-    Sweep(std::vector<Cursor<Key>> cursors, std::vector<SourceEntry>& out)
+    Sweep(std::vector<Cursor<Key>> cursors, Findings& out)
         : cursors_(std::move(cursors)), out_(out), words_(cursors_.size(), silent) {
-        for (const auto& cursor : cursors_) conditional_.push_back(cursor.conditional());
+        for (const auto& cursor : cursors_) {
+            const bool resolved = out_.resolve_ports && by_port(cursor.kind());
+            conditional_.push_back(cursor.conditional() && !resolved);
+            column_.push_back(resolved ? columns_++ : no_column);
+        }
     }
 
     void run() {
-        stack_.push_back({{}, 0, SW_FATE_CHECK});  // everything else
-        while (true) {
+        stack_.push_back({{}, 0, SW_FATE_CHECK, 0});  // everything else
+        while (!out_.too_many()) {
             const Cursor<Key>* first = nullptr;
             for (const auto& cursor : cursors_)
                 if (!cursor.done() && (!first || before(cursor.entry(), first->entry()))) first = &cursor;
@@ -129,10 +163,21 @@ class Sweep {
 
   private:
     using Entry = SetContents::Entry<Key>;
+    static constexpr std::size_t no_column = ~std::size_t{0};
     struct Frame {
         Key key;
         unsigned length;
-        sw_fate fate;
+        sw_fate fate;      // at ports that no row is about
+        std::size_t rows;  // where its rows begin; they end where those of the next frame begin
+    };
+    struct Row {
+        std::uint32_t port;
+        sw_fate written;  // of the entry for this port that decides here; NONE: that for every port does
+    };
+    struct Said {
+        std::uint32_t port;
+        std::size_t column;
+        Word word;
     };
 
     static bool before(const Entry& a, const Entry& b) {
@@ -142,53 +187,100 @@ class Sweep {
     void take(const Entry& entry) {
         const Key key = entry.key;
         const unsigned length = entry.length;
-        while (stack_.size() > 1 && key_prefix(key, stack_.back().length) != stack_.back().key)
+        while (stack_.size() > 1 && key_prefix(key, stack_.back().length) != stack_.back().key) {
+            rows_.resize(stack_.back().rows);
             stack_.pop_back();
+        }
         const std::size_t sets = cursors_.size();
         const std::size_t depth = stack_.size();
         if (words_.size() < (depth + 1) * sets) words_.resize((depth + 1) * sets);
         const Word* around = &words_[(depth - 1) * sets];
         Word* words = &words_[depth * sets];
+        said_.clear();
         for (std::size_t i = 0; i < sets; i++) {
             Cursor<Key>& cursor = cursors_[i];
-            const bool here = !cursor.done() && cursor.entry().key == key && cursor.entry().length == length;
-            words[i] = here ? cursor.pass(around[i]) : around[i];
+            words[i] = around[i];
+            if (cursor.done() || cursor.entry().key != key || cursor.entry().length != length) continue;
+            if (column_[i] == no_column)
+                words[i] = cursor.pass(around[i]);
+            else
+                cursor.pass_ports([&](std::uint32_t port, Word word) {
+                    said_.push_back({port, column_[i], word});
+                });
         }
-        const sw_fate fate = decide(words);
-        if (fate != stack_.back().fate) out_.push_back({{key_address(key), length}, fate});
-        stack_.push_back({key, length, fate});
+        const sw_fate fate = decide(words, nullptr);
+        if (fate != stack_.back().fate) out_.every.push_back({{key_address(key), length}, fate});
+        stack_.push_back({key, length, fate, rows_.size()});
+        if (columns_) take_ports(words);
     }
 
-    // The first set that speaks. Where one before it has another word for some packets,
-    // the kernel has to look at them.
-    [[nodiscard]] sw_fate decide(const Word* words) const {
+    // The rows of the frame on top: those of the one below, with what was said here.
+    void take_ports(const Word* words) {
+        const Frame& here = stack_.back();
+        const std::size_t end = here.rows;
+        std::size_t below = stack_[stack_.size() - 2].rows;
+        if (below == end && said_.empty()) return;
+        std::sort(said_.begin(), said_.end(), [](const Said& a, const Said& b) { return a.port < b.port; });
+        auto said = said_.begin();
+        while (below != end || said != said_.end()) {
+            Row row{~0u, SW_FATE_NONE};
+            if (said != said_.end()) row.port = said->port;
+            const std::size_t at = rows_.size() * columns_;
+            table_.resize(std::max(table_.size(), at + columns_));
+            Word* cells = &table_[at];
+            if (below != end && rows_[below].port <= row.port) {
+                row = rows_[below];
+                std::copy_n(&table_[below++ * columns_], columns_, cells);
+            } else {
+                std::fill_n(cells, columns_, silent);
+            }
+            for (; said != said_.end() && said->port == row.port; ++said) cells[said->column] = said->word;
+            const sw_fate fate = decide(words, cells);
+            if (fate != (row.written ? row.written : here.fate)) {
+                out_.single.push_back({{key_address(here.key), here.length}, fate, row.port});
+                row.written = fate;
+            }
+            rows_.push_back(row);
+            out_.words += columns_;
+        }
+    }
+
+    // The first set that speaks, at the port that the cells are about. Where one before it has
+    // another word for some packets, the kernel has to look at them.
+    [[nodiscard]] sw_fate decide(const Word* words, const Word* cells) const {
         unsigned others = 0;
         for (std::size_t i = 0; i < cursors_.size(); i++) {
-            if (words[i] == silent) continue;
-            if (words[i] == mute) {
+            const Word word = cells && column_[i] != no_column ? cells[column_[i]] : words[i];
+            if (word == silent) continue;
+            if (word == mute) {
                 while (i + 1 < cursors_.size() && cursors_[i + 1].bound() == cursors_[i].bound()) i++;
                 continue;
             }
             if (conditional_[i]) {
-                others |= words[i];
+                others |= word;
                 continue;
             }
-            const unsigned fate = words[i] - 1u;
+            const unsigned fate = word - 1u;
             return others & ~(1u << fate) ? SW_FATE_CHECK : static_cast<sw_fate>(fate);
         }
         return SW_FATE_CHECK;
     }
 
     std::vector<Cursor<Key>> cursors_;
-    std::vector<SourceEntry>& out_;
+    Findings& out_;
     std::vector<Frame> stack_;
     std::vector<Word> words_;  // for each frame, of each set
     std::vector<char> conditional_;
+    std::vector<std::size_t> column_;  // of each set
+    std::size_t columns_ = 0;          // sets that go by ports
+    std::vector<Row> rows_;            // of each frame, by port
+    std::vector<Word> table_;          // for each row, of each column
+    std::vector<Said> said_;
 };
 
 template <typename Key>
 void sweep(const std::vector<Member>& sets, const FateTable& fates, std::string_view interface,
-           std::vector<SourceEntry>& out) {
+           Findings& out) {
     std::vector<Cursor<Key>> cursors;
     std::size_t entries = 0;
     for (const Member& member : sets) {
@@ -197,8 +289,18 @@ void sweep(const std::vector<Member>& sets, const FateTable& fates, std::string_
         entries += member.set->entries<Key>().size();
     }
     if (cursors.empty()) return;
-    out.reserve(out.size() + entries);
+    out.every.reserve(out.every.size() + entries);
     Sweep<Key>(std::move(cursors), out).run();
+}
+
+void sweep_all(const std::vector<std::shared_ptr<const SetContents>>& bound, const Fates& fates,
+               std::string_view interface, Findings& out) {
+    FateTable table{};
+    for (unsigned mark = 0; mark < 256; mark++)
+        table[mark] = static_cast<std::uint8_t>(fates.at_driver(static_cast<std::uint8_t>(mark)));
+    const std::vector<Member> sets = flatten(bound);
+    sweep<Key4>(sets, table, interface, out);
+    sweep<Key6>(sets, table, interface, out);
 }
 
 }  // namespace
@@ -212,14 +314,20 @@ std::optional<std::uint8_t> SetIndex::find(const SetQuery& query) const {
 }
 
 std::vector<SourceEntry> SetIndex::at_driver(const Fates& fates, std::string_view interface) const {
-    FateTable table{};
-    for (unsigned mark = 0; mark < 256; mark++)
-        table[mark] = static_cast<std::uint8_t>(fates.at_driver(static_cast<std::uint8_t>(mark)));
-    const std::vector<Member> sets = flatten(sets_);
-    std::vector<SourceEntry> entries;
-    sweep<Key4>(sets, table, interface, entries);
-    sweep<Key6>(sets, table, interface, entries);
-    return entries;
+    Findings found{.resolve_ports = false};
+    sweep_all(sets_, fates, interface, found);
+    return std::move(found.every);
+}
+
+std::optional<std::vector<SourceEntry>> SetIndex::at_driver_by_port(const Fates& fates,
+                                                                    std::string_view interface) const {
+    Findings found{.resolve_ports = true};
+    sweep_all(sets_, fates, interface, found);
+    if (found.too_many()) return std::nullopt;
+    std::sort(found.single.begin(), found.single.end(),
+              [](const SourceEntry& a, const SourceEntry& b) { return a.place() < b.place(); });
+    found.every.insert(found.every.end(), found.single.begin(), found.single.end());
+    return std::move(found.every);
 }
 
 std::size_t SetIndex::undefined(const Fates& fates) const {

@@ -48,12 +48,17 @@ class SetIndex {
     // The class byte; nothing if no set has an entry for it. An entry whose skbmask has no
     // bit of that byte says nothing, and the next set is asked.
     [[nodiscard]] std::optional<std::uint8_t> find(const SetQuery& query) const;
-    // What the driver hook of this interface shall do with whom, sorted by prefix and
-    // without duplicates: entries by source alone (ip, net, net_iface of that interface,
-    // lists of those). Overlaps are resolved, so that the longest prefix that covers an
-    // address has the fate that find() gives it; an exception within a prefix is an entry
-    // with the fate check. A source of which an earlier set says something else for some
-    // ports or packet marks is left to the kernel.
+    // What the driver hook of this interface shall do with whom, sorted by place and without
+    // duplicates. Overlaps are resolved, so that the longest prefix that covers an address has
+    // the fate that find() gives it; an exception within a prefix is an entry with the fate
+    // check. A source of which a set before says something else for some packet marks is left
+    // to the kernel; one that entries of sets by port say something of, at each TCP port, the
+    // longest prefix among the entries for that port, and only where there is none the longest
+    // of the others. Nothing if that would be more than two million steps.
+    [[nodiscard]] std::optional<std::vector<SourceEntry>> at_driver_by_port(const Fates& fates,
+                                                                            std::string_view interface) const;
+    // Likewise, but what depends on ports is left to the kernel: there are only entries for
+    // every port.
     [[nodiscard]] std::vector<SourceEntry> at_driver(const Fates& fates, std::string_view interface) const;
     // Entries whose class byte no fate defines.
     [[nodiscard]] std::size_t undefined(const Fates& fates) const;

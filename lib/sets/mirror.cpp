@@ -279,6 +279,17 @@ void SetMirror::rebuild() {
     undefined_ = undefined;
 }
 
+void SetMirror::ports_problem(Target& target, const std::string& why) {
+    std::string& problem = target.status.ports_problem;
+    if (!why.empty() && problem.empty())
+        tell_(true, fmt::format("{}: entries by port do not act at the driver hook, but by the connection's "
+                                "mark alone: {}",
+                                target.name, why));
+    if (why.empty() && !problem.empty())
+        tell_(false, fmt::format("{}: entries by port act at the driver hook again", target.name));
+    problem = why;
+}
+
 void SetMirror::write(bool whole) {
     // One for all, unless a set tells interfaces apart.
     bool apart = false;
@@ -287,23 +298,35 @@ void SetMirror::write(bool whole) {
         for (const auto& member : set.members()) look(*member);
     };
     for (const auto& set : driver_->sets()) look(*set);
-    std::vector<SourceEntry> shared;
+    std::optional<std::vector<SourceEntry>> resolved;
     bool have = false;
     std::size_t left = static_cast<std::size_t>(
         std::count_if(targets_.begin(), targets_.end(), [](const Target& t) { return t.stale; }));
     for (Target& target : targets_) {
         if (!target.stale) continue;
-        std::vector<SourceEntry> wanted;
-        if (apart) {
-            wanted = driver_->at_driver(classify_.fates, target.name);
-        } else {
-            if (!have) shared = driver_->at_driver(classify_.fates, target.name);
-            have = true;
-            wanted = --left ? shared : std::move(shared);
-        }
-        const std::size_t count = wanted.size();
+        left--;
+        if (apart || !have) resolved = driver_->at_driver_by_port(classify_.fates, target.name);
+        have = true;
         const bool all = whole || !target.written;
-        const auto done = target.write(std::move(wanted), all);
+        std::size_t count = 0;
+        Result<void> done;
+        std::string ports;  // why they are left to the kernel
+        if (resolved) {
+            count = resolved->size();
+            const bool by_port = count && resolved->back().port;
+            done = target.write(apart || !left ? std::move(*resolved) : *resolved, all);
+            if (!done && done.error().code == ErrorCode::config && by_port) ports = done.error().message;
+        } else {
+            ports =
+                "it takes too long to tell what they do among the other entries; let wide prefixes have "
+                "fewer ports";
+        }
+        if (!ports.empty()) {
+            auto wanted = driver_->at_driver(classify_.fates, target.name);
+            count = wanted.size();
+            done = target.write(std::move(wanted), all);
+        }
+        if (done) ports_problem(target, ports);
         target.stale = false;
         if (!done) {
             const std::string text =

@@ -37,6 +37,7 @@ struct MirrorStatus {
         std::size_t entries = 0;  // in force
         std::uint64_t replaced = 0, updated = 0;
         std::string problem;
+        std::string ports_problem;  // not empty: entries by port do not act there, and why
     };
     std::vector<Set> sets;
     std::vector<Interface> interfaces;
@@ -117,6 +118,7 @@ class SetMirror {
     void problem(Bound& bound, const std::string& text);
     void pace(Clock::time_point now);
     void rebuild();
+    void ports_problem(Target& target, const std::string& why);
     void write(bool whole);
 
     std::optional<SetReader> reader_;

@@ -17,7 +17,9 @@ class MutationTest : public BpfTest {
           random(seed_),
           trace_(__FILE__, __LINE__, "SYNWARD_SEED=" + std::to_string(seed_)) {
         policy.fates = {{address("77.0.0.0"), 9, SW_FATE_DENY},
-                        {address("2001:db8:8000::"), 33, SW_FATE_ALLOW}};
+                        {address("77.64.0.0"), 10, SW_FATE_CHECK, kWebPort},
+                        {address("2001:db8:8000::"), 33, SW_FATE_ALLOW},
+                        {address("2001:db8:c000::"), 34, SW_FATE_DENY, kWebPort}};
         store();
     }
 

@@ -42,7 +42,7 @@ std::pair<sw_reason, unsigned> Oracle::decide(const Segment& s) const {
     if (group || ((config.flags & SW_FLAG_CHECK_MAC) &&
                   !std::equal(s.mac_destination.begin(), s.mac_destination.end(), config.mac)))
         return {SW_REASON_NOT_OURS, index};
-    switch (policy_.fate_of(s.source)) {
+    switch (policy_.fate_of(s.source, s.port.value_or(0))) {
         case SW_FATE_DENY:
             return {SW_REASON_SOURCE_DENIED, index};
         case SW_FATE_ALLOW:

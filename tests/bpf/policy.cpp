@@ -96,11 +96,12 @@ Policy Policy::standard() {
     return p;
 }
 
-void Policy::put_exact(std::span<sw_source_set> sets, const Address& source, sw_fate fate) const {
+void Policy::put_exact(std::span<sw_source_set> sets, const Fate& fate) const {
+    const Address& source = fate.address;
     const int family = source.size() == 16 ? SW_IPV6 : SW_IPV4;
     __u64 words[2] = {};
     std::memcpy(words, source.data(), source.size());
-    const __u64 hash = hash_exact(config.hash_key, words, family);
+    const __u64 hash = hash_exact(config.hash_key, words, wire(fate.port), family);
     const std::uint32_t first_set = sw_source_index(hash, kSourceShift);
     const std::uint32_t other_set = sw_source_other(first_set, hash, kSourceShift);
     const unsigned first = exact == Exact::last_way ? SW_SOURCE_WAYS - 1 : sw_source_way(hash);
@@ -109,7 +110,7 @@ void Policy::put_exact(std::span<sw_source_set> sets, const Address& source, sw_
         for (unsigned tried = 0; tried < SW_SOURCE_WAYS; ++tried) {
             auto& way = sets[set].entry[(first + tried) % SW_SOURCE_WAYS];
             if (way & SW_SOURCE_FATE) continue;
-            way = sw_source_tag(hash, family) | fate;
+            way = sw_source_tag(hash, family) | fate.fate;
             return;
         }
     }
@@ -125,11 +126,13 @@ void Policy::store_sources(const Object& object, sw_config& stored) const {
     auto& small = prefix->exact[source_generation];
     std::memset(small, 0, sizeof small);
     std::memset(bits, 0, sizeof bits);
-    for (const auto& [address, length, fate] : fates) {
+    for (const Fate& one : fates) {
+        const auto& [address, length, fate, port] = one;
         const bool v6 = address.size() == 16;
+        if (port) stored.sources |= v6 ? SW_SET_PORT6 : SW_SET_PORT4;
         if (length == 8 * address.size()) {
             stored.sources |= v6 ? SW_SET_EXACT6 : SW_SET_EXACT4;
-            put_exact(sets, address, fate);
+            put_exact(sets, one);
             // Which bit is the program's own hash; "may be there" is true for all.
             if (gate_shift == SW_GATE_BITS)
                 std::memset(small, 0xff, sizeof small);
@@ -139,19 +142,22 @@ void Policy::store_sources(const Object& object, sw_config& stored) const {
         }
         stored.sources |= v6 ? SW_SET_PREFIX6 : SW_SET_PREFIX4;
         const std::uint32_t value = fate | length << SW_PREFIX_VALUE_LENGTH_SHIFT;
+        // Behind the length: the generation, the port if it is for one, the address.
+        Bytes data{static_cast<__u8>(source_generation | (port ? SW_PREFIX_BY_PORT : 0))};
+        for (const unsigned byte : {port >> 8, port & 0xff})
+            if (port) data.push_back(static_cast<__u8>(byte));
+        const unsigned bits_before = 8 * static_cast<unsigned>(data.size());
+        data.insert(data.end(), address.begin(), address.end());
+        const auto write = [&](auto key, const char* map) {
+            key.length = bits_before + length;
+            std::memcpy(&key.generation, data.data(), data.size());
+            object.write(map, key, value);
+        };
         if (v6) {
-            sw_prefix6 key{};
-            key.length = 8 + length;
-            key.generation = static_cast<__u8>(source_generation);
-            std::copy(address.begin(), address.end(), key.address);
-            object.write("sw_prefix6", key, value);
+            write(sw_prefix6{}, "sw_prefix6");
             std::memset(bits[SW_IPV6], 0xff, sizeof bits[SW_IPV6]);
         } else {
-            sw_prefix4 key{};
-            key.length = 8 + length;
-            key.generation = static_cast<__u8>(source_generation);
-            std::copy(address.begin(), address.end(), key.address);
-            object.write("sw_prefix4", key, value);
+            write(sw_prefix4{}, "sw_prefix4");
             const unsigned first = get16(address, 0), span = length >= 16 ? 1 : 1u << (16 - length);
             for (unsigned i = first; i < first + span; ++i) bits[SW_IPV4][i / 64] |= 1ull << (i % 64);
         }
@@ -239,14 +245,16 @@ unsigned Policy::service_of(const Address& destination, unsigned port) const {
     return bound == addresses.end() ? kNone : bound->second;
 }
 
-sw_fate Policy::fate_of(const Address& source) const {
+sw_fate Policy::fate_of(const Address& source, unsigned port) const {
     const Fate* best = nullptr;
     for (const auto& fate : fates) {
-        if (fate.address.size() != source.size()) continue;
+        if (fate.address.size() != source.size() || (fate.port && fate.port != port)) continue;
         bool inside = true;
         for (unsigned bit = 0; bit < fate.bits; ++bit)
             inside &= !((fate.address[bit / 8] ^ source[bit / 8]) & (0x80 >> bit % 8));
-        if (inside && (!best || fate.bits > best->bits)) best = &fate;
+        if (!inside) continue;
+        if (!best || std::pair(fate.port != 0, fate.bits) > std::pair(best->port != 0, best->bits))
+            best = &fate;
     }
     return best ? best->fate : SW_FATE_NONE;
 }

@@ -22,6 +22,7 @@ struct Fate {
     Address address;
     unsigned bits;  // 32 or 128: exact
     sw_fate fate;
+    unsigned port = 0;  // 0: every port
 };
 
 // A decision of the daemon that the program keeps; by shape where `doubt` says so.
@@ -62,13 +63,13 @@ struct Policy {
     void store(const Object& object) const;
 
     // One exact source in the table of one generation. Throws if its sets are full.
-    void put_exact(std::span<sw_source_set> sets, const Address& source, sw_fate fate) const;
+    void put_exact(std::span<sw_source_set> sets, const Fate& fate) const;
     // Every fate, into `source_generation`; config.sources names it afterwards.
     void store_sources(const Object& object, sw_config& stored) const;
 
     // As the program shall see it.
     [[nodiscard]] unsigned service_of(const Address& destination, unsigned port) const;
-    [[nodiscard]] sw_fate fate_of(const Address& source) const;
+    [[nodiscard]] sw_fate fate_of(const Address& source, unsigned port) const;
 
     // What the ticket in force says, if there is one.
     [[nodiscard]] std::optional<sw_action> ticket(unsigned service, sw_doubt doubt,

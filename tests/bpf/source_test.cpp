@@ -6,6 +6,7 @@ namespace synward::bpf_test {
 
 class SourceTest : public BpfTest {
   protected:
+    static constexpr unsigned kPort2 = kAutoPort;  // where somebody listens, too
     void expect_from(const char* source, sw_reason reason, unsigned service = kWeb,
                      unsigned port = kWebPort) {
         const Address from = address(source);
@@ -194,6 +195,48 @@ TEST_F(SourceTest, AnExceptionIsCheckedAsEverybodyIs) {
     expect_from("2001:db8:9::6", SW_REASON_SOURCE_ALLOWED);
     expect_from("2001:db8:9::7", SW_REASON_SYN_ANSWERED);
     expect_from("2001:db8:9:8000::1", SW_REASON_SYN_ANSWERED);
+}
+
+// Entries for one port act there alone, and there before all others.
+TEST_F(SourceTest, EntriesByPort) {
+    policy.ports[kPort2] = kWeb;
+    policy.fates = {{address("203.0.113.7"), 32, SW_FATE_DENY, kWebPort},
+                    {address("203.0.113.8"), 32, SW_FATE_DENY},
+                    {address("203.0.113.8"), 32, SW_FATE_CHECK, kWebPort},
+                    {address("198.18.0.0"), 15, SW_FATE_DENY, kPort2},
+                    {address("198.18.7.0"), 24, SW_FATE_ALLOW, kPort2},
+                    {address("198.18.7.7"), 32, SW_FATE_CHECK, kPort2},
+                    {address("198.18.7.8"), 32, SW_FATE_ALLOW},
+                    {address("198.18.8.8"), 32, SW_FATE_ALLOW},
+                    {address("2001:db8:9::7"), 128, SW_FATE_DENY, kWebPort},
+                    {address("2001:db8:a::"), 48, SW_FATE_DENY},
+                    {address("2001:db8:a::"), 48, SW_FATE_ALLOW, kPort2},
+                    {address("2001:db8:a:b::"), 64, SW_FATE_CHECK, kWebPort},
+                    {address("2001:db8:a:b::7"), 128, SW_FATE_DENY, kPort2}};
+    for (const auto where : {Policy::Exact::first_way, Policy::Exact::last_way, Policy::Exact::other_set}) {
+        policy.exact = where;
+        policy.gate_shift = where == Policy::Exact::other_set ? kGateShift : SW_GATE_BITS;
+        policy.source_generation ^= 1;
+        store();
+        const auto expect_at = [&](const char* source, sw_reason web, sw_reason other) {
+            expect_from(source, web);
+            expect_from(source, other, kWeb, kPort2);
+        };
+        expect_at("203.0.113.7", SW_REASON_SOURCE_DENIED, SW_REASON_SYN_ANSWERED);
+        expect_at("203.0.113.8", SW_REASON_SYN_ANSWERED, SW_REASON_SOURCE_DENIED);
+        expect_at("203.0.113.9", SW_REASON_SYN_ANSWERED, SW_REASON_SYN_ANSWERED);
+        expect_at("198.18.1.1", SW_REASON_SYN_ANSWERED, SW_REASON_SOURCE_DENIED);
+        expect_at("198.18.7.1", SW_REASON_SYN_ANSWERED, SW_REASON_SOURCE_ALLOWED);
+        expect_at("198.18.7.7", SW_REASON_SYN_ANSWERED, SW_REASON_SYN_ANSWERED);
+        expect_at("198.18.7.8", SW_REASON_SOURCE_ALLOWED, SW_REASON_SOURCE_ALLOWED);
+        // A prefix for the port outweighs an address for every port.
+        expect_at("198.18.8.8", SW_REASON_SOURCE_ALLOWED, SW_REASON_SOURCE_DENIED);
+        expect_at("2001:db8:9::7", SW_REASON_SOURCE_DENIED, SW_REASON_SYN_ANSWERED);
+        expect_at("2001:db8:a::1", SW_REASON_SOURCE_DENIED, SW_REASON_SOURCE_ALLOWED);
+        expect_at("2001:db8:a:b::1", SW_REASON_SYN_ANSWERED, SW_REASON_SOURCE_ALLOWED);
+        expect_at("2001:db8:a:b::7", SW_REASON_SYN_ANSWERED, SW_REASON_SOURCE_DENIED);
+        expect_at("2001:db8:b::1", SW_REASON_SYN_ANSWERED, SW_REASON_SYN_ANSWERED);
+    }
 }
 
 TEST_F(SourceTest, CountsForEveryServiceThatIsNotOff) {

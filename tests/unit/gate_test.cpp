@@ -7,6 +7,7 @@
 #include <memory>
 #include <random>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 #include "lib/keys.h"
@@ -121,14 +122,16 @@ TEST_F(GateTest, ShortIpv4PrefixesOpenTheirRangeOnly) {
     EXPECT_FALSE(gate.prefix_open(*Address::parse("198.20.0.0")));
 }
 
-// A key that is odd has an inverse modulo 2^32, by Newton's iteration.
-TEST_F(GateTest, TheExactHashOfIpv4IsABijection) {
-    std::uint32_t inverse = 1;
-    for (int i = 0; i < 5; i++) inverse *= 2 - static_cast<std::uint32_t>(key[HASH_LISTENER]) * inverse;
+// A key that is odd has an inverse modulo 2^48, by Newton's iteration.
+TEST_F(GateTest, TheExactHashOfIpv4AndPortIsABijection) {
+    constexpr __u64 mask = (1ULL << 48) - 1;
+    __u64 inverse = 1;
+    for (int i = 0; i < 6; i++) inverse *= 2 - key[HASH_LISTENER] * inverse;
     for (int i = 0; i < 10'000; i++) {
         const Words source(random_address(random, SW_IPV4));
-        const __u64 tag = sw_source_tag(hash_exact(key, source.word, SW_IPV4), SW_IPV4);
-        ASSERT_EQ(static_cast<std::uint32_t>(tag >> SW_SOURCE_TAG_SHIFT) * inverse, source.word[0]);
+        const auto port = static_cast<std::uint16_t>(i % 2 ? random() : 0);
+        const __u64 tag = sw_source_tag(hash_exact(key, source.word, port, SW_IPV4), SW_IPV4);
+        ASSERT_EQ((tag >> SW_SOURCE_TAG_SHIFT) * inverse & mask, source.word[0] | __u64{port} << 32);
     }
 }
 
@@ -137,7 +140,7 @@ TEST_F(GateTest, TheExactHashOfIpv4IsABijection) {
 TEST_F(GateTest, TheExactHashOfIpv6TellsCloseAddressesApart) {
     for (int round = 0; round < 20; round++) {
         const Address a = random_address(random, SW_IPV6);
-        const __u64 hash = hash_exact(key, Words(a).word, SW_IPV6);
+        const __u64 hash = hash_exact(key, Words(a).word, 0, SW_IPV6);
         for (unsigned first = 0; first < 128; first++)
             for (unsigned second = 0; second <= first; second++)
                 for (unsigned third : {31u, 63u, 95u, 127u}) {
@@ -145,9 +148,26 @@ TEST_F(GateTest, TheExactHashOfIpv6TellsCloseAddressesApart) {
                     near.word[first / 64] ^= 1ULL << first % 64;
                     if (second != first) near.word[second / 64] ^= 1ULL << second % 64;
                     if (third != first && third != second) near.word[third / 64] ^= 1ULL << third % 64;
-                    ASSERT_NE(hash_exact(key, near.word, SW_IPV6), hash)
+                    ASSERT_NE(hash_exact(key, near.word, 0, SW_IPV6), hash)
                         << a.to_string() << " with bits " << first << ", " << second << ", " << third;
                 }
+    }
+}
+
+// Of one address at all ports, and beside it an address that differs where a port does.
+TEST_F(GateTest, TheExactHashOfIpv6TellsPortsApart) {
+    for (int round = 0; round < 5; round++) {
+        const Address a = random_address(random, SW_IPV6);
+        std::unordered_set<__u64> hashes;
+        for (__u32 port = 0; port < 65536; port++)
+            for (const unsigned word : {0u, 1u}) {
+                Words near(a);
+                near.word[word] ^= port;
+                ASSERT_TRUE(hashes.insert(hash_exact(key, Words(a).word, port, SW_IPV6)).second || word);
+                if (!port) continue;
+                ASSERT_TRUE(hashes.insert(hash_exact(key, near.word, 0, SW_IPV6)).second) << port;
+                ASSERT_TRUE(hashes.insert(hash_exact(key, near.word, port, SW_IPV6)).second) << port;
+            }
     }
 }
 

@@ -58,11 +58,18 @@ class SetIndexTest : public testing::Test {
         return *Address::parse(v6 ? fmt::format("2001:db8::{:x}", host)
                                   : fmt::format("198.18.{}.{}", host >> 8, host & 255));
     }
-    // The fate that the program's look-up finds among these; who is not found is checked.
-    static sw_fate longest(const std::vector<SourceEntry>& entries, const Address& source) {
+    // The fate that the program's look-up finds among these: first for this port, then for every
+    // port. Who is not found is checked.
+    static sw_fate longest(const std::vector<SourceEntry>& entries, const Address& source,
+                           std::uint32_t port = 1) {
         const SourceEntry* best = nullptr;
-        for (const SourceEntry& e : entries)
-            if (e.prefix.contains(source) && (!best || e.prefix.length > best->prefix.length)) best = &e;
+        for (const std::uint32_t wanted : {port, 0u}) {
+            for (const SourceEntry& e : entries)
+                if (e.port == wanted && e.prefix.contains(source) &&
+                    (!best || e.prefix.length > best->prefix.length))
+                    best = &e;
+            if (best) break;
+        }
         return best ? best->fate : SW_FATE_CHECK;
     }
     std::vector<std::string> driver(const std::vector<std::string>& names,
@@ -73,6 +80,17 @@ class SetIndexTest : public testing::Test {
                              : e.fate == SW_FATE_ALLOW ? "+"
                                                        : "0") +
                             e.prefix.to_string());
+        return lines;
+    }
+
+    // "-198.18.0.1 at 80"
+    std::vector<std::string> by_port(const std::vector<std::string>& names) {
+        std::vector<std::string> lines;
+        const auto entries = index(names).at_driver_by_port(fates_, "eth0");
+        EXPECT_TRUE(entries);
+        for (const SourceEntry& e : *entries)
+            lines.push_back(fmt::format("{}{}{}", "0-+0"[e.fate], e.prefix.to_string(),
+                                        e.port ? fmt::format(" at {}", e.port) : ""));
         return lines;
     }
 
@@ -142,17 +160,17 @@ TEST_F(SetIndexTest, AListIsItsMembersInOrder) {
     }
 }
 
-// The longest prefix is what find() says, for every address, whatever overlaps.
+// What the program finds is what find() says, for every address and port, whatever overlaps.
 TEST_F(SetIndexTest, TheDriverDoesWhatFindSays) {
     RandomSets random(4);
-    unsigned denied = 0, allowed = 0;
+    unsigned denied = 0, allowed = 0, at_ports = 0;
     for (unsigned round = 0; round < 60; round++) {
         const bool v6 = round % 2;
         std::vector<std::string> names;
         for (unsigned i = 0; i < 1 + round % 4; i++) {
             names.push_back(fmt::format("r{}x{}", round, i));
-            constexpr const char* types[] = {"hash:net", "hash:ip", "hash:net,iface"};
-            restore(random.set(names.back(), types[random.below(3)], v6, 5 + random.below(60)));
+            const std::string& type = set_types()[random.below(static_cast<unsigned>(set_types().size()))];
+            restore(random.set(names.back(), type, v6, 5 + random.below(60)));
         }
         if (names.size() > 2) {
             run("ipset create l list:set");
@@ -161,24 +179,75 @@ TEST_F(SetIndexTest, TheDriverDoesWhatFindSays) {
         }
         const SetIndex sets = index(names);
         const std::string interface = fmt::format("eth{}", random.below(4));
-        const auto entries = sets.at_driver(fates_, interface);
-        EXPECT_TRUE(std::is_sorted(entries.begin(), entries.end(),
-                                   [](const auto& a, const auto& b) { return a.prefix < b.prefix; }));
-        for (std::size_t i = 1; i < entries.size(); i++) EXPECT_NE(entries[i - 1].prefix, entries[i].prefix);
+        const auto entries = sets.at_driver_by_port(fates_, interface);
+        ASSERT_TRUE(entries);
+        for (std::size_t i = 1; i < entries->size(); i++)
+            EXPECT_LT((*entries)[i - 1].place(), (*entries)[i].place());
         for (unsigned host = 0; host < 1100; host++) {
             const Address source = address(v6, host);
-            const auto mark = sets.find(query(source, 1, 6, interface));
-            const sw_fate wanted = mark ? fates_.at_driver(*mark) : SW_FATE_CHECK;
-            ASSERT_EQ(longest(entries, source), wanted) << source.to_string() << output("ipset save");
-            denied += wanted == SW_FATE_DENY;
-            allowed += wanted == SW_FATE_ALLOW;
+            for (unsigned port = 1; port <= 5; port++) {
+                const auto mark = sets.find(query(source, port, 6, interface));
+                const sw_fate wanted = mark ? fates_.at_driver(*mark) : SW_FATE_CHECK;
+                ASSERT_EQ(longest(*entries, source, port), wanted)
+                    << source.to_string() << " at " << port << output("ipset save");
+                denied += wanted == SW_FATE_DENY;
+                allowed += wanted == SW_FATE_ALLOW;
+            }
         }
-        for (const auto& e : entries) EXPECT_NE(e.fate, SW_FATE_NONE);
+        for (const auto& e : *entries) {
+            EXPECT_NE(e.fate, SW_FATE_NONE);
+            at_ports += e.port != 0;
+        }
         if (names.size() > 2) run("ipset destroy l");
         run("ipset destroy");
     }
     EXPECT_GT(denied, 1000u);
     EXPECT_GT(allowed, 1000u);
+    EXPECT_GT(at_ports, 300u);
+}
+
+TEST_F(SetIndexTest, EntriesByPortActAtTheDriver) {
+    restore(
+        "create ports hash:ip,port skbinfo\n"
+        "add ports 198.18.0.1,tcp:80 skbmark 0xa/0xff\n"
+        "add ports 198.18.0.2,tcp:80 skbmark 0xd/0xff\n"
+        "add ports 198.18.0.3,udp:80 skbmark 0xa/0xff\n"
+        "add ports 198.18.1.1,tcp:443 skbmark 0xd/0xff\n"
+        "create nets hash:net skbinfo\n"
+        "add nets 198.18.0.0/24 skbmark 0xd/0xff\n"
+        "create netports hash:net,port skbinfo\n"
+        "add netports 198.18.0.0/16,tcp:443 skbmark 0xa/0xff\n"
+        "add netports 198.18.1.0/24,tcp:443 nomatch\n");
+    EXPECT_THAT(by_port({"ports"}),
+                ElementsAre("+198.18.0.1 at 80", "-198.18.0.2 at 80", "-198.18.1.1 at 443"));
+    // Only what differs from the entries for every port needs one.
+    EXPECT_THAT(by_port({"ports", "nets"}),
+                ElementsAre("-198.18.0.0/24", "+198.18.0.1 at 80", "-198.18.1.1 at 443"));
+    // What the entries for every port say in a prefix for one port has to be said again.
+    EXPECT_THAT(by_port({"nets", "netports"}), ElementsAre("-198.18.0.0/24", "+198.18.0.0/16 at 443",
+                                                           "-198.18.0.0/24 at 443", "0198.18.1.0/24 at 443"));
+    EXPECT_THAT(by_port({"netports", "nets"}),
+                ElementsAre("-198.18.0.0/24", "+198.18.0.0/16 at 443", "0198.18.1.0/24 at 443"));
+}
+
+// Many ports of a wide prefix times many entries in it.
+TEST_F(SetIndexTest, TooManyEntriesByPortAreRefused) {
+    std::string lines = "create all hash:net,port skbinfo\ncreate hosts hash:ip skbinfo\n";
+    for (unsigned port = 1; port <= 1500; port++)
+        lines += fmt::format("add all 198.18.0.0/15,tcp:{} skbmark 0xd/0xff\n", port);
+    const auto add_hosts = [&](unsigned from, unsigned to) {
+        for (unsigned i = from; i < to; i++)
+            lines += fmt::format("add hosts 198.18.{}.{} skbmark 0xa/0xff\n", i >> 8, i & 255);
+        restore(lines);
+        lines.clear();
+    };
+    add_hosts(0, 20);
+    const auto few = index({"hosts", "all"}).at_driver_by_port(fates_, "eth0");
+    ASSERT_TRUE(few);
+    EXPECT_THAT(*few, SizeIs(20 + 1500 + 20 * 1500));
+    add_hosts(20, 1500);
+    EXPECT_FALSE(index({"hosts", "all"}).at_driver_by_port(fates_, "eth0"));
+    EXPECT_THAT(index({"hosts", "all"}).at_driver(fates_, "eth0"), SizeIs(1500));
 }
 
 TEST_F(SetIndexTest, WhatDependsOnPortsIsLeftToTheKernel) {

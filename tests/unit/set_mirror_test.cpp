@@ -39,6 +39,8 @@ class SetMirrorTest : public testing::Test {
     SetMirror::Write writer(std::vector<SourceEntry>& to) {
         return [this, &to](std::vector<SourceEntry> wanted, bool whole) -> Result<void> {
             if (!refuse_.empty()) return fail(ErrorCode::config, refuse_);
+            if (refuse_ports_ && !wanted.empty() && wanted.back().port)
+                return fail(ErrorCode::config, "2 entries, 1 fits");
             to = std::move(wanted);
             whole_ = whole;
             return {};
@@ -50,7 +52,7 @@ class SetMirrorTest : public testing::Test {
             lines.push_back((e.fate == SW_FATE_DENY    ? "-"
                              : e.fate == SW_FATE_ALLOW ? "+"
                                                        : "0") +
-                            e.prefix.to_string());
+                            e.prefix.to_string() + (e.port ? " at " + std::to_string(e.port) : ""));
         return lines;
     }
     // Rounds as they become due, until that is so; false after ten seconds.
@@ -88,6 +90,7 @@ class SetMirrorTest : public testing::Test {
     std::shared_ptr<const SetIndex> index_;
     std::vector<std::string> problems_, notes_;
     std::string refuse_;
+    bool refuse_ports_ = false;
     bool whole_ = false;
 };
 
@@ -244,6 +247,30 @@ TEST_F(SetMirrorTest, WhatDoesNotFitIsSaidOnceAndTriedWhenItChanges) {
     run("ipset del first 198.18.0.9");
     expect({"-198.18.0.7", "-198.18.0.8"});
     EXPECT_THAT(notes_, ElementsAre(HasSubstr("again")));
+}
+
+// Entries by port come with the others or not at all; what an exception needs stays right.
+TEST_F(SetMirrorTest, EntriesByPortThatDoNotFitAreLeftToTheKernel) {
+    run("ipset create first hash:ip,port skbinfo");
+    run("ipset add first 198.18.0.7,tcp:80 skbmark 0xa/0xff");
+    run("ipset create second hash:net skbinfo");
+    run("ipset add second 198.18.0.0/24 skbmark 0xd/0xff");
+    expect({"-198.18.0.0/24", "+198.18.0.7 at 80"});
+    refuse_ports_ = true;
+    run("ipset add first 198.18.0.8,tcp:80 skbmark 0xa/0xff");
+    expect({"-198.18.0.0/24", "0198.18.0.7", "0198.18.0.8"});
+    EXPECT_THAT(problems_,
+                ElementsAre(AllOf(HasSubstr("here: entries by port do not act"), HasSubstr("1 fits"))));
+    EXPECT_THAT(mirror_->status().interfaces[0].ports_problem, HasSubstr("1 fits"));
+    EXPECT_EQ(mirror_->status().interfaces[0].problem, "");
+    run("ipset add first 198.18.0.9,tcp:80 skbmark 0xa/0xff");
+    expect({"-198.18.0.0/24", "0198.18.0.7", "0198.18.0.8", "0198.18.0.9"});
+    EXPECT_THAT(problems_, SizeIs(1)) << "it is said once";
+    refuse_ports_ = false;
+    run("ipset del first 198.18.0.9,tcp:80");
+    expect({"-198.18.0.0/24", "+198.18.0.7 at 80", "+198.18.0.8 at 80"});
+    EXPECT_THAT(notes_, ElementsAre(HasSubstr("again")));
+    EXPECT_EQ(mirror_->status().interfaces[0].ports_problem, "");
 }
 
 TEST_F(SetMirrorTest, UndefinedFatesAreSaidAndDefinedLater) {

@@ -73,9 +73,10 @@ class SourceSetTest : public InstanceTest {
             p.address.bytes[bit / 8] &= static_cast<std::uint8_t>(~(0x80 >> bit % 8));
         return p;
     }
-    static std::vector<SourceEntry> sorted(const std::map<Prefix, sw_fate>& model) {
+    using Model = std::map<std::pair<std::uint32_t, Prefix>, sw_fate>;  // by port, 0: every port
+    static std::vector<SourceEntry> sorted(const Model& model) {
         std::vector<SourceEntry> list;
-        for (const auto& [prefix, fate] : model) list.push_back({prefix, fate});
+        for (const auto& [place, fate] : model) list.push_back({place.second, fate, place.first});
         return list;
     }
     static std::vector<SourceEntry> hosts(std::size_t count, std::uint32_t salt = 0) {
@@ -97,13 +98,13 @@ class SourceSetTest : public InstanceTest {
                                                : "0") +
                found->prefix.to_string();
     }
-    // Longest prefix, by the model.
-    static sw_fate due(const std::map<Prefix, sw_fate>& model, const Address& a) {
+    // Longest prefix of the entries for this port, by the model.
+    static sw_fate due(const Model& model, const Address& a, std::uint32_t port) {
         std::optional<unsigned> best;
         sw_fate fate = SW_FATE_NONE;
-        for (const auto& [prefix, one] : model)
-            if (prefix.contains(a) && (!best || prefix.length > *best)) {
-                best = prefix.length;
+        for (const auto& [place, one] : model)
+            if (place.first == port && place.second.contains(a) && (!best || place.second.length > *best)) {
+                best = place.second.length;
                 fate = one;
             }
         return fate;
@@ -138,7 +139,7 @@ TEST_F(SourceSetTest, AreReplacedAsAWhole) {
     EXPECT_EQ(seen(instance, "198.19.1.1"), "+198.18.0.0/15");
     EXPECT_EQ(seen(instance, "2001:db8::1"), "+2001:db8::1");
     EXPECT_EQ(seen(instance, "2001:db8::2"), "-2001:db8::/32");
-    EXPECT_EQ(instance.config().sources & SW_SET_ANY, 0xfu);
+    EXPECT_EQ(instance.config().sources & SW_SET_ANY, unsigned{SW_SET_ANY & ~(SW_SET_PORT4 | SW_SET_PORT6)});
     EXPECT_THAT(instance.count_sources(), testing::ElementsAre(0, 3, 2, 0));
 
     config_.sources.deny = prefixes({"198.18.0.0/15"});
@@ -185,7 +186,7 @@ TEST_F(SourceSetTest, EqualAModelAfterEveryWrite) {
     Instance instance = opened(SW_SOURCES_LEAST);
     apply(instance);
     SourceMaps sources = must(instance.sources());
-    std::map<Prefix, sw_fate> model;
+    Model model;
     std::vector<Prefix> known;
     for (int turn = 0; turn < 300; turn++) {
         if (random_() % 12 == 0) model.clear();
@@ -194,10 +195,12 @@ TEST_F(SourceSetTest, EqualAModelAfterEveryWrite) {
                                  ? (random_() % 2 ? random_source() : random_prefix())
                                  : known[random_() % known.size()];
             known.push_back(p);
+            // The service is at port 80.
+            const std::pair place{random_() % 2 ? 0 : 80 + random_() % 2, p};
             if (random_() % 3)
-                model[p] = static_cast<sw_fate>(1 + random_() % 3);
+                model[place] = static_cast<sw_fate>(1 + random_() % 3);
             else
-                model.erase(p);
+                model.erase(place);
         }
         must(random_() % 5 ? sources.update(sorted(model)) : sources.replace(sorted(model)));
         ASSERT_EQ(sources.entries().size(), model.size());
@@ -205,14 +208,19 @@ TEST_F(SourceSetTest, EqualAModelAfterEveryWrite) {
             const Address a =
                 random_() % 8 ? known[random_() % known.size()].address : random_source().address;
             const auto found = must(instance.find_source(a));
-            const sw_fate wanted = due(model, a);
+            sw_fate wanted = due(model, a, 0);
             ASSERT_EQ(found ? found->fate : SW_FATE_NONE, wanted) << a.to_string() << ", turn " << turn;
+            const std::uint16_t ports[] = {80};
+            const auto at_port = must(instance.find_source_ports(a, ports));
+            const sw_fate special = due(model, a, 80);
+            ASSERT_EQ(at_port.empty() ? SW_FATE_NONE : at_port[0].fate, special) << a.to_string();
+            if (special) wanted = special;
             const std::uint32_t got = verdict(instance, a);
             ASSERT_EQ(got == XDP_DROP, wanted == SW_FATE_DENY) << a.to_string() << ", turn " << turn;
         }
     }
     std::size_t in_maps = entries(instance, "sw_prefix4") + entries(instance, "sw_prefix6"), listed = 0;
-    for (const auto& [prefix, fate] : model) listed += !prefix.is_host();
+    for (const auto& [place, fate] : model) listed += !place.second.is_host();
     EXPECT_EQ(in_maps, listed);
 }
 
@@ -239,11 +247,11 @@ TEST_F(SourceSetTest, NoPacketOfAListedSourcePassesWhileTheListChanges) {
     add("web", {80});
     Instance instance = opened(SW_SOURCES_LEAST);
     apply(instance);
-    std::map<Prefix, sw_fate> always;
+    Model always;
     std::vector<Address> asked;
     for (int i = 0; i < 100; i++) {
         const Prefix p = random_source();
-        always[p] = SW_FATE_DENY;
+        always[{0, p}] = SW_FATE_DENY;
         asked.push_back(p.address);
     }
     // One that is denied by itself in one list and by its prefix in the other.
@@ -251,15 +259,19 @@ TEST_F(SourceSetTest, NoPacketOfAListedSourcePassesWhileTheListChanges) {
     const Prefix host6 = *Prefix::parse("2001:db8::7"), around6 = *Prefix::parse("2001:db8::/32");
     // And one that is denied in an allowed prefix or, with it, in a denied one.
     const Prefix part = *Prefix::parse("203.0.113.0/25"), whole = *Prefix::parse("203.0.113.0/24");
-    asked.insert(asked.end(), {host.address, host6.address, part.address});
+    const Prefix web = *Prefix::parse("192.0.2.80");
+    asked.insert(asked.end(), {host.address, host6.address, part.address, web.address});
     SourceMaps sources = must(instance.sources());
     const auto list = [&](int turn) {
-        std::map<Prefix, sw_fate> now = always;
-        now[turn % 2 ? host : around] = SW_FATE_DENY;
-        now[turn % 2 ? host6 : around6] = SW_FATE_DENY;
-        now[whole] = turn % 2 ? SW_FATE_ALLOW : SW_FATE_DENY;
-        if (turn % 2) now[part] = SW_FATE_DENY;
-        for (int i = 0; i < 200; i++) now[i % 2 ? random_source() : random_prefix()] = SW_FATE_DENY;
+        Model now = always;
+        now[{0, turn % 2 ? host : around}] = SW_FATE_DENY;
+        now[{0, turn % 2 ? host6 : around6}] = SW_FATE_DENY;
+        now[{0, whole}] = turn % 2 ? SW_FATE_ALLOW : SW_FATE_DENY;
+        if (turn % 2) now[{0, part}] = SW_FATE_DENY;
+        // By its port as long as every port would be allowed.
+        now[{0, web}] = turn % 2 ? SW_FATE_ALLOW : SW_FATE_DENY;
+        if (turn % 2) now[{80, web}] = SW_FATE_DENY;
+        for (int i = 0; i < 200; i++) now[{0, i % 2 ? random_source() : random_prefix()}] = SW_FATE_DENY;
         return sorted(now);
     };
     must(sources.replace(list(0)));

@@ -2,6 +2,7 @@
 // The table of exact sources, looked into as xdp/sets.h does.
 #include "lib/source_table.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,17 +37,17 @@ class SourceTableTest : public testing::Test {
         while (list.size() < count) list.push_back(random_source(static_cast<sw_fate>(1 + list.size() % 3)));
         return list;
     }
-    [[nodiscard]] __u64 hash(const Address& a) const {
+    [[nodiscard]] __u64 hash(const Address& a, std::uint16_t port = 0) const {
         __u64 words[2] = {};
         std::memcpy(words, a.bytes.data(), a.bits() / 8);
-        return hash_exact(key, words, a.family);
+        return hash_exact(key, words, htons(port), a.family);
     }
     [[nodiscard]] sw_source_set& set_of(const Address& a) { return sets[hash(a) >> (64 - shift)]; }
     // As sets_exact() finds it.
-    sw_fate seen(const Address& a) {
-        const __u64 tag = sw_source_tag(hash(a), a.family);
-        const std::uint32_t first = sw_source_index(hash(a), shift);
-        for (const std::uint32_t set : {first, sw_source_other(first, hash(a), shift)})
+    sw_fate seen(const Address& a, std::uint16_t port = 0) {
+        const __u64 h = hash(a, port), tag = sw_source_tag(h, a.family);
+        const std::uint32_t first = sw_source_index(h, shift);
+        for (const std::uint32_t set : {first, sw_source_other(first, h, shift)})
             for (const __u64 entry : sets[set].entry)
                 if (const unsigned fate = sw_source_fate(entry, tag)) return static_cast<sw_fate>(fate);
         return SW_FATE_NONE;
@@ -78,6 +79,32 @@ TEST_F(SourceTableTest, TellsFatesAndTheirChange) {
     table.remove(a);
     EXPECT_EQ(seen(a), SW_FATE_NONE);
     EXPECT_EQ(seen(b), SW_FATE_ALLOW);
+}
+
+TEST_F(SourceTableTest, APortIsAnotherEntry) {
+    for (const char* text : {"192.0.2.1", "2001:db8::1"}) {
+        const Address a = *Address::parse(text);
+        ASSERT_TRUE(table.put(a, SW_FATE_DENY, 443));
+        EXPECT_EQ(seen(a), SW_FATE_NONE);
+        EXPECT_EQ(seen(a, 443), SW_FATE_DENY);
+        EXPECT_EQ(seen(a, 0xbb01), SW_FATE_NONE) << "443 in the other order of bytes";
+        ASSERT_TRUE(table.put(a, SW_FATE_ALLOW));
+        EXPECT_EQ(table.find(a, 443), SW_FATE_DENY);
+        EXPECT_EQ(table.find(a), SW_FATE_ALLOW);
+        table.remove(a, 443);
+        EXPECT_EQ(seen(a, 443), SW_FATE_NONE);
+        EXPECT_EQ(seen(a), SW_FATE_ALLOW);
+    }
+}
+
+// Few addresses and many ports spread over the table as many addresses do.
+TEST_F(SourceTableTest, HoldsItsCapacityOfPorts) {
+    for (unsigned i = 0; i < capacity; i++) {
+        Address a = *Address::parse(i % 2 ? "192.0.2.0" : "2001:db8::");
+        a.bytes[i % 2 ? 3 : 15] = static_cast<std::uint8_t>(i / 2 % 4);
+        ASSERT_TRUE(table.put(a, SW_FATE_DENY, 1 + i / 8)) << i << " of " << capacity;
+    }
+    EXPECT_EQ(used(), capacity);
 }
 
 TEST_F(SourceTableTest, TheFirstOfAWayIsWhereTheProgramLooksFirst) {

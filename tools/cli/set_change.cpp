@@ -304,15 +304,18 @@ std::string lifetime_text(std::chrono::seconds lifetime) {
     return text;
 }
 
+// The driver hook looks at TCP, and at no marks of packets.
+bool seen_by_driver(const Order& order, const SetHeader& header) {
+    return header.kind != SetKind::ip_mark && (!order.port || order.port->protocol == IPPROTO_TCP);
+}
+
 // The entry's part in what happens to packets; after the name of the set.
 std::string acts_text(const Order& order, const SetHeader& header, const SetScene& scene,
                       const SetScene::Acting& acting, bool forget) {
     if (!scene.bound(header.name)) return "";
-    const bool by_source =
-        header.kind == SetKind::ip || header.kind == SetKind::net || header.kind == SetKind::net_iface;
     const bool driver = forget || scene.fates().at_driver(order.verdict.mark) != SW_FATE_CHECK;
     std::string text;
-    if (by_source && driver)
+    if (seen_by_driver(order, header) && driver)
         for (const std::string& interface : acting.interfaces)
             text += fmt::format("{}{}", text.empty() ? ", at the driver hook of " : ", ", interface);
     if (acting.marks) text += text.empty() ? ", by the connection's mark" : " and by the connection's mark";
@@ -354,10 +357,10 @@ Result<void> run(const Parameters& parameters, const Context& context) {
                             "it unless a list "
                             "or rule that is names it",
                             name));
-        else if (order->port && !acting.marks)
+        else if (!seen_by_driver(*order, target.header) && !acting.marks)
             acting.notes.push_back(
-                fmt::format("entries by port act by the connection's mark only, and nothing "
-                            "marks connections: that takes synwardd and a section [classify]"));
+                "the driver hook looks at TCP, so that this entry acts by the connection's mark only, and "
+                "nothing marks connections: that takes synwardd and a section [classify]");
         std::vector<std::string> sources;
         for (const Prefix& source : target.sources) sources.push_back(source.to_string());
         sets.push_back({{"name", name}, {"created", !target.there}, {"sources", std::move(sources)}});
@@ -389,7 +392,7 @@ void add_change(CLI::App& app, Context& context, Act act, const char* name, cons
     if (act == Act::mark)
         command
             ->add_option("FATE", parameters->fate,
-                         "A fate of the config, or 0x10 to 0xff, or 0x0 for no fate")
+                         "accept, a fate of the config, or 0x10 to 0xff, or 0x0 for no fate")
             ->required();
     command
         ->add_option("ADDRESS", parameters->sources,

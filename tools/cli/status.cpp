@@ -171,12 +171,17 @@ void print_mirror(const json& mirror) {
         fmt::print("    {}\n",
                    paint(fmt::format("{} entries have a mark that no fate has, and do nothing", undefined),
                          Colour::yellow));
-    for (const json& interface : mirror["interfaces"])
+    for (const json& interface : mirror["interfaces"]) {
+        std::string problems;
+        if (interface.contains("problem"))
+            problems += "; " + paint(interface["problem"].get<std::string>(), Colour::red);
+        if (interface.contains("ports_problem"))
+            problems += "; " + paint(fmt::format("those by port act by the connection's mark alone: {}",
+                                                 interface["ports_problem"].get<std::string>()),
+                                     Colour::yellow);
         fmt::print("    {}: {} entries in force{}\n", interface["interface"].get<std::string>(),
-                   interface["entries"].get<std::uint64_t>(),
-                   interface.contains("problem")
-                       ? "; " + paint(interface["problem"].get<std::string>(), Colour::red)
-                       : "");
+                   interface["entries"].get<std::uint64_t>(), problems);
+    }
 }
 
 // What was decided for the interface: the daemon knows, else it is derived.

@@ -40,6 +40,21 @@ nlohmann::json sets_part(const Parameters& parameters, const Context& context, c
     return {};
 }
 
+// Where the entry for a port of a service decides.
+Result<nlohmann::json> ports_part(const Instance& instance, const CompiledPolicy& policy,
+                                  const Address& address) {
+    std::vector<std::uint16_t> protected_ports;
+    for (unsigned port = 1; port < policy.ports.size(); port++)
+        if (policy.ports[port]) protected_ports.push_back(static_cast<std::uint16_t>(port));
+    const auto entries = instance.find_source_ports(address, protected_ports);
+    if (!entries) return tl::unexpected(entries.error());
+    nlohmann::json list = nlohmann::json::array();
+    for (const SourceEntry& entry : *entries)
+        list.push_back(
+            {{"port", entry.port}, {"prefix", entry.prefix.to_string()}, {"fate", fate_name(entry.fate)}});
+    return list;
+}
+
 Result<nlohmann::json> kernel_part(const Instance& instance, const Address& address) {
     const auto policy = instance.read_policy();
     if (!policy) return tl::unexpected(policy.error());
@@ -54,10 +69,13 @@ Result<nlohmann::json> kernel_part(const Instance& instance, const Address& addr
                         {"left_ms", ticket.left.count()}});
     const auto entry = instance.find_source(address);
     if (!entry) return tl::unexpected(entry.error());
+    auto ports = ports_part(instance, *policy, address);
+    if (!ports) return tl::unexpected(ports.error());
     return nlohmann::json{{"interface", instance.interface().name},
                           {"set", *entry ? nlohmann::json{{"prefix", (*entry)->prefix.to_string()},
                                                           {"fate", fate_name((*entry)->fate)}}
                                          : nlohmann::json()},
+                          {"ports", std::move(*ports)},
                           {"tickets", std::move(list)}};
 }
 
@@ -72,12 +90,25 @@ void print_kernel_part(const nlohmann::json& part) {
     if (!part["set"].is_null())
         fmt::print("{}: {} by the entry {}\n", device, fate_text(part["set"]["fate"].get<std::string>()),
                    part["set"]["prefix"].get<std::string>());
+    // Neighbours that share their entry are told together.
+    const auto& ports = part["ports"];
+    for (std::size_t i = 0; i < ports.size();) {
+        std::size_t end = i + 1;
+        while (end < ports.size() && ports[end]["port"] == ports[end - 1]["port"].get<unsigned>() + 1 &&
+               ports[end]["prefix"] == ports[i]["prefix"] && ports[end]["fate"] == ports[i]["fate"])
+            end++;
+        const auto first = ports[i]["port"].get<unsigned>(), last = ports[end - 1]["port"].get<unsigned>();
+        fmt::print("{}: at port {}: {} by the entry {} for that port\n", device,
+                   first == last ? std::to_string(first) : fmt::format("{}-{}", first, last),
+                   fate_text(ports[i]["fate"].get<std::string>()), ports[i]["prefix"].get<std::string>());
+        i = end;
+    }
     for (const auto& ticket : part["tickets"])
         fmt::print("{}: service {}: {} of this source {} for another {:.1f} s, decided by {}\n", device,
                    ticket["service"].get<std::string>(), ticket["doubt"].get<std::string>(),
                    ticket["action"] == "drop" ? "are dropped" : "pass",
                    ticket["left_ms"].get<double>() / 1000, ticket["decider"].get<std::string>());
-    if (part["set"].is_null() && part["tickets"].empty())
+    if (part["set"].is_null() && ports.empty() && part["tickets"].empty())
         fmt::print("{}: the program holds nothing about it\n", device);
 }
 
