@@ -417,6 +417,7 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
     for (std::size_t i = 0; i < changes.size(); i++) {
         auto done = change(changes[i]);
         if (done) continue;
+        const std::size_t failed = i;
         bool undone = true;
         // Back in reverse; the message is about the first mistake.
         while (i--)
@@ -425,6 +426,8 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
         store_word(undone ? sets : word & SW_SET_ANY, generation, gate_shift);
         // What is in the maps is not what we know: the next write replaces all.
         written = undone;
+        // There is room, but not in the two sets of this one: only a new table moves others.
+        if (changes[failed].prefix.is_host()) return replace(std::move(wanted));
         return done;
     }
     for (const Change& c : changes) stale += c.after == SW_FATE_NONE;

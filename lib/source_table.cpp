@@ -75,8 +75,24 @@ bool SourceTable::put(const Address& source, sw_fate fate, std::uint32_t port) {
     return true;
 }
 
+// Neighbouring addresses crowd together under one key in some hundreds: one step of what
+// cuckoo hashing does (Pagh and Rodler, 2001) is enough at half load.
+bool SourceTable::make_room(std::size_t set) {
+    for (__u64& entry : sets_[set].entry) {
+        const auto number = static_cast<std::uint32_t>(set);
+        sw_source_set& to = sets_[sw_source_other(number, entry >> SW_SOURCE_TAG_SHIFT, shift_)];
+        __u64* const free = std::find(std::begin(to.entry), std::end(to.entry), 0u);
+        if (free == std::end(to.entry)) continue;
+        store(*free, load(entry));
+        store(entry, 0);
+        return true;
+    }
+    return false;
+}
+
 bool SourceTable::insert(const Address& source, sw_fate fate, std::uint32_t port) {
-    return insert_at(place(source, port), fate);
+    const Place at = place(source, port);
+    return insert_at(at, fate) || ((make_room(at.set) || make_room(at.other)) && insert_at(at, fate));
 }
 
 void SourceTable::remove(const Address& source, std::uint32_t port) {

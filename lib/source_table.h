@@ -12,7 +12,7 @@
 namespace synward {
 
 // A view of memory that packets read meanwhile: every change is one atomic store
-// of a word, and an entry never changes its place. One writer at a time.
+// of a word, and an entry never changes its place, but for insert(). One writer at a time.
 class SourceTable {
   public:
     // `sets` (1 << shift of them) and the keys must outlive this.
@@ -22,7 +22,8 @@ class SourceTable {
     // The source has this fate from now on, at this port (0: at every other). False: both
     // of its sets are full.
     [[nodiscard]] bool put(const Address& source, sw_fate fate, std::uint32_t port = 0);
-    // Likewise, of one that is known not to be there: cheaper.
+    // Likewise, of one that is known not to be there, in a table that no packet looks into
+    // yet: where both sets are full, another entry moves to its other set.
     [[nodiscard]] bool insert(const Address& source, sw_fate fate, std::uint32_t port = 0);
     // Does nothing when the table does not hold it.
     void remove(const Address& source, std::uint32_t port = 0);
@@ -37,6 +38,7 @@ class SourceTable {
     [[nodiscard]] Place place(const Address& source, std::uint32_t port) const;
     [[nodiscard]] __u64* entry_of(const Place& at) const;
     [[nodiscard]] bool insert_at(const Place& at, sw_fate fate);
+    [[nodiscard]] bool make_room(std::size_t set);
 
     sw_source_set* sets_;
     unsigned shift_;

@@ -177,5 +177,25 @@ TEST_F(SourceTableTest, HoldsWhatIsListed) {
     EXPECT_EQ(used(), 0u);
 }
 
+// Neighbours, as in a list of a network's hosts: under some keys they crowd together.
+TEST_F(SourceTableTest, NeighboursFitUnderEveryKey) {
+    for (int round = 0; round < 500; round++) {
+        const auto random_key = random_hash_key();
+        std::copy(random_key.begin(), random_key.end(), key);
+        std::fill(std::begin(sets), std::end(sets), sw_source_set{});
+        Address address = *Address::parse("11.0.0.0");
+        for (std::size_t i = 0; i < capacity; i++) {
+            address.bytes[2] = static_cast<std::uint8_t>(i >> 8);
+            address.bytes[3] = static_cast<std::uint8_t>(i);
+            ASSERT_TRUE(table.insert(address, SW_FATE_DENY)) << "round " << round << ", entry " << i;
+        }
+        for (std::size_t i = 0; i < capacity; i += 97) {
+            address.bytes[2] = static_cast<std::uint8_t>(i >> 8);
+            address.bytes[3] = static_cast<std::uint8_t>(i);
+            ASSERT_EQ(seen(address), SW_FATE_DENY);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace synward
