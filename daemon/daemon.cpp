@@ -94,6 +94,7 @@ Result<void> Daemon::start(EventLoop& loop) {
     auto mirror = Mirror::start(loop, config_.daemon.object);
     if (!mirror) return tl::unexpected(mirror.error());
     mirror_ = std::move(*mirror);
+    escalation_->on_set_changed([this](const std::string& name) { mirror_->report(name); });
     mirror_->on_change([this](std::shared_ptr<const SetIndex> index, const std::vector<Prefix>& changed) {
         classifier_->sets_changed(std::move(index), changed);
     });

@@ -321,6 +321,7 @@ void Escalation::add_to_set(const Action& action) {
     };
     if (const auto done = attempt(); done) {
         denied_++;
+        if (set_changed_) set_changed_(name);
     } else {
         failed_++;
         log_error(done.error().message);

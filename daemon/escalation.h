@@ -46,6 +46,8 @@ class Escalation {
     // while flows_followed(). Before the first configure().
     void on_ended(FlowSync::Ended ended) { ended_ = std::move(ended); }
     [[nodiscard]] bool flows_followed() const { return flows_ != nullptr; }
+    // Called with the name of a set after an entry of it was written.
+    void on_set_changed(std::function<void(const std::string&)> told) { set_changed_ = std::move(told); }
     // The rule that brings packets to nfnetlink_queue: whether somebody took it away; makes it again.
     [[nodiscard]] bool queue_rule_missing() const;
     void restore_queue_rule();
@@ -82,6 +84,7 @@ class Escalation {
     std::unique_ptr<Chain> observer_;  // for what needs no verdict
     std::unique_ptr<FlowSync> flows_;
     FlowSync::Ended ended_;
+    std::function<void(const std::string&)> set_changed_;
     Descriptor notify_;
     EventLoop::Watch watch_ = 0;
     bool rule_ = false;  // the nfqueue rule is there

@@ -161,10 +161,12 @@ void Mirror::follow(const Guards& guards) {
 void Mirror::report(const std::string& name) {
     {
         const std::lock_guard lock(mutex_);
-        if (orders_.reported.size() < 64)
-            orders_.reported.push_back(name);
+        auto& reported = orders_.reported;
+        if (std::find(reported.begin(), reported.end(), name) != reported.end()) return;
+        if (reported.size() < 64)
+            reported.push_back(name);
         else
-            orders_.reported = {""};  // every set
+            reported = {""};  // every set
     }
     ring(wake_);
 }

@@ -46,7 +46,8 @@ class Mirror {
     // when interfaces come and go. Returns when they are in force, or after `patience`.
     void configure(const Config& config, const Guards& guards);
     void follow(const Guards& guards);
-    // Somebody changed a set just now (or all, where the name is empty): do not wait to find it.
+    // Somebody changed a set just now (or all, where the name is empty): do not wait to find
+    // it, which takes long where a header does not show it, as with an entry's new mark.
     void report(const std::string& name);
 
     [[nodiscard]] nlohmann::json status() const;

@@ -126,6 +126,14 @@ Result<json> why(Daemon& daemon, const json& request) {
     return json{{"explanation", explanation_json(*explanation)}, {"text", explanation_text(*explanation)}};
 }
 
+// Of one that the `ipset` library or command has changed. A set that is not bound is nobody's.
+Result<json> set_changed(Daemon& daemon, const json& request) {
+    const auto name = text_field(request, "name");
+    if (!name) return tl::unexpected(name.error());
+    daemon.mirror().report(*name);
+    return json::object();
+}
+
 Result<json> reload(Daemon& daemon, const json&) {
     if (auto done = daemon.reload(); !done) return tl::unexpected(done.error());
     return json::object();
@@ -139,14 +147,16 @@ Result<json> answer_request(Daemon& daemon, const json& request) {
         Result<json> (*run)(Daemon&, const json&);
     };
     static constexpr Command commands[] = {{"status", status}, {"stats", stats}, {"mode", mode},
-                                           {"learn", learn},   {"why", why},     {"reload", reload}};
+                                           {"learn", learn},   {"why", why},     {"set", set_changed},
+                                           {"reload", reload}};
     const auto& name = request["command"].get_ref<const std::string&>();
     for (const Command& command : commands)
         if (name == command.name) return command.run(daemon, request);
     return fail(
         ErrorCode::usage,
-        fmt::format("there is no command '{}'; there are status, stats, events, reload, mode, learn and why",
-                    name.substr(0, 40)));
+        fmt::format(
+            "there is no command '{}'; there are status, stats, events, reload, mode, learn, why and set",
+            name.substr(0, 40)));
 }
 
 }  // namespace synward

@@ -11,7 +11,7 @@ namespace synward {
 class Daemon;
 
 // Commands: status [interface], stats [interface], reload, mode service mode
-// [interface], learn [interface].
+// [interface], learn [interface], why address, set name.
 [[nodiscard]] Result<nlohmann::json> answer_request(Daemon& daemon, const nlohmann::json& request);
 
 }  // namespace synward

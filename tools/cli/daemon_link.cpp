@@ -40,6 +40,11 @@ Result<void> DaemonLink::set_mode(Instance& instance, const std::string& service
     return learn(instance);
 }
 
+// Should that fail, the daemon finds what changed by itself, if later.
+void DaemonLink::set_changed(const std::string& name) {
+    if (running()) (void)client_->request({{"command", "set"}, {"name", name}});
+}
+
 Result<void> DaemonLink::learn(Instance& instance) {
     if (protects(instance.interface().name)) {
         const auto done = client_->request({{"command", "learn"}, {"interface", instance.interface().name}});

@@ -28,6 +28,8 @@ class DaemonLink {
     // Changes the mode, and walks over the sockets: by the daemon where it
     // protects the interface, so that there is one writer, else here.
     Result<void> set_mode(Instance& instance, const std::string& service, sw_mode mode);
+    // After a set was changed: it comes to the driver hook, and to the marks of connections, at once.
+    void set_changed(const std::string& name);
     // After a policy was written: walks over the sockets if something is armed.
     Result<void> learn(Instance& instance);
 

@@ -220,6 +220,7 @@ Result<void> remove(const Parameters& parameters, const Context& context, const 
     if (!header) return tl::unexpected(header.error());
     if (auto done = tools->ipset.run(fmt::format("{} {}", verb, parameters.name)); !done)
         return tl::unexpected(explain(done.error(), *header));
+    scene->changed(parameters.name);
     SetScene::Acting acting;
     if (scene->bound(parameters.name)) acting = scene->act();
     if (context.json) {

@@ -340,6 +340,8 @@ Result<void> run(const Parameters& parameters, const Context& context) {
     if (auto done = forget ? forget_all(*targets, *tools, absent) : add_all(*targets, *tools); !done)
         return done;
 
+    for (const Target& target : *targets)
+        if (!target.sources.empty()) scene->changed(target.header.name);
     auto acting = scene->act();
     const std::string done = done_text(parameters, *order, scene->fates());
     nlohmann::json sets = nlohmann::json::array();

@@ -32,7 +32,9 @@ class SetScene {
         bool marks = false;                   // new connections get their marks
         std::vector<std::string> notes;       // what an administrator should know
     };
-    // A running daemon sees changes by itself; without one this does what it would.
+    // After each change of a set, also of one that is in the list that is bound.
+    void changed(const std::string& set) { daemon_.set_changed(set); }
+    // Without a running daemon this does what it would.
     [[nodiscard]] Acting act();
 
   private:
