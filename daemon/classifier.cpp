@@ -115,7 +115,6 @@ Classifier::~Classifier() = default;
 void Classifier::configure(const Config& config) {
     const bool was_enabled = config_.enabled;
     const ClassifyConfig old = std::exchange(config_, config.classify);
-    interfaces_ = config.daemon.interfaces;
     configured_ = Clock::now();
     if (!watch_) {
         auto watch = RulesetWatch::create(loop_, [this](const std::string& who) { ruleset_changed(who); });
@@ -422,7 +421,6 @@ void Classifier::remark(const std::vector<Prefix>& changed) {
     work.index = std::make_shared<const SetIndex>(std::move(sets));
     work.changed = changed;
     if (changed.empty()) work.changed = {Prefix{{SW_IPV4, {}}, 0}, Prefix{{SW_IPV6, {}}, 0}};
-    work.interfaces = interfaces_;
     remark_->want(std::move(work));
 }
 

@@ -102,7 +102,6 @@ class Classifier {
     const Guards& guards_;
     Hooks hooks_;
     ClassifyConfig config_;
-    std::vector<std::string> interfaces_;
 
     std::unique_ptr<RulesetWatch> watch_;
     std::optional<Timer> look_timer_;

@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "lib/classify/connection_class.h"
+
 namespace synward {
 namespace {
 
@@ -19,21 +21,6 @@ constexpr std::size_t most_changed = 1 << 20;  // beyond it everything is looked
 
 std::vector<Prefix> everything() {
     return {Prefix{{SW_IPV4, {}}, 0}, Prefix{{SW_IPV6, {}}, 0}};
-}
-
-// The interface is not known to conntrack: only what all of them say is clear. What the
-// packet's mark decided cannot be found again.
-Remarker::Answer ask(const RemarkThread::Work& work, const Connection& connection) {
-    SetQuery query{connection.source, connection.protocol, connection.destination_port, {}, 0};
-    Remarker::Answer answer{work.index->find(query), false};
-    for (const std::string& interface : work.interfaces) {
-        query.interface = interface;
-        answer.unclear |= work.index->find(query) != answer.found;
-    }
-    // An entry without a class is as good as none.
-    if (answer.found == 0) answer.found.reset();
-    answer.unclear |= work.by_mark && !answer.found;
-    return answer;
 }
 
 }  // namespace
@@ -80,8 +67,9 @@ RemarkThread::Status RemarkThread::status() const {
 void RemarkThread::apply(Work work) {
     const CoveredAddresses covered(std::move(work.changed));
     work.changed = {};
-    const auto counts =
-        remarker_.run(covered, [&](const Connection& connection) { return ask(work, connection); });
+    const auto counts = remarker_.run(covered, [&](const Connection& connection) {
+        return class_of(*work.index, work.by_mark, connection);
+    });
     std::string problem = counts ? std::string() : counts.error().message;
     const std::lock_guard lock(mutex_);
     status_.runs++;

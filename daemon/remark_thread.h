@@ -23,7 +23,6 @@ class RemarkThread {
         std::shared_ptr<const SetIndex> index;  // of the sets that new connections are looked up in
         std::vector<Prefix> changed;            // only connections from there are looked at
         bool by_mark = false;                   // some set looks at the packet's mark
-        std::vector<std::string> interfaces;    // that packets come in by
     };
     struct Status {
         std::uint64_t runs = 0;

@@ -112,6 +112,35 @@ SetContents::Found SetContents::find(const SetQuery& query) const {
     return query.source.family == SW_IPV4 ? find_in<Key4>(query) : find_in<Key6>(query);
 }
 
+// Those of the longest network that is there, which ends the search for all of them.
+template <typename Key>
+void SetContents::name_interfaces_in(const Address& source, std::vector<std::string>& names) const {
+    const auto& all = entries<Key>();
+    for (const unsigned length : lengths_) {
+        const Key key = key_prefix(address_key<Key>(source), length);
+        const auto wanted = static_cast<std::uint8_t>(length);
+        auto at = std::lower_bound(
+            all.begin(), all.end(), std::tie(key, wanted),
+            [](const auto& e, const auto& place) { return std::tie(e.key, e.length) < place; });
+        if (at == all.end() || at->key != key || at->length != length) continue;
+        for (; at != all.end() && at->key == key && at->length == length; ++at) {
+            const Interface& interface = interfaces_[at->extra];
+            // A name that only the wildcard fits: no interface has a slash in it.
+            if (!interface.bridge_port) names.push_back(interface.name + (interface.wildcard ? "/" : ""));
+        }
+        return;
+    }
+}
+
+void SetContents::name_interfaces(const Address& source, std::vector<std::string>& names) const {
+    for (const auto& member : members_) member->name_interfaces(source, names);
+    if (header_.kind != SetKind::net_iface || header_.family != source.family) return;
+    if (source.family == SW_IPV4)
+        name_interfaces_in<Key4>(source, names);
+    else
+        name_interfaces_in<Key6>(source, names);
+}
+
 namespace {
 
 class Differences {

@@ -84,6 +84,9 @@ class SetContents {
         std::uint8_t mark = 0;
     };
     [[nodiscard]] Found find(const SetQuery& query) const;
+    // Appends an interface for each answer that find() may give about this source because
+    // of the interface, besides that for an interface which no entry names.
+    void name_interfaces(const Address& source, std::vector<std::string>& names) const;
 
     // The prefixes of entries that are in one of both only, or differ in more than
     // counters, comment and timeout; appended to `changed`, at most until that has `limit`. Returns how many.
@@ -94,6 +97,8 @@ class SetContents {
     friend class SetBuilder;
     template <typename Key>
     [[nodiscard]] Found find_in(const SetQuery& query) const;
+    template <typename Key>
+    void name_interfaces_in(const Address& source, std::vector<std::string>& names) const;
 
     SetHeader header_;
     std::vector<Entry<Key4>> entries4_;
