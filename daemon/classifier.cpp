@@ -288,8 +288,9 @@ void Classifier::look_at_queue_rule() {
 // Rules of iptables may be among those of nftables; those of its old backend are looked
 // at by the clock, as is the module, which may have been loaded anew.
 void Classifier::look_at_marker() {
+    // Connections that were made while nothing marked them are made up for.
     if (!marked_) {
-        if (index_) mark(false);
+        if (index_ && mark(false)) remark({});
         return;
     }
     bool there = true;
@@ -303,14 +304,17 @@ void Classifier::look_at_marker() {
     if (there) return;
     const auto now = Clock::now();
     if (!marker_backoff_.allowed(now)) return look_again(marker_backoff_.left(now));
-    mark(true);
+    const Marking lost = std::exchange(marking_, Marking::none);
+    marked_ = false;
+    const bool back = mark(true);
     marker_backoff_.done(now);
-    if (!marked_) return;
+    if (!back) return;
     restored_++;
     spdlog::warn(
         "what marks new connections ({}) was changed{} and was put back",
-        marking_ == Marking::mangle ? "the chain SYNWARD of the table mangle" : "the module's list of sets",
-        marking_ == Marking::mangle ? by(who_) : "");
+        lost == Marking::mangle ? "the chain SYNWARD of the table mangle" : "the module's list of sets",
+        lost == Marking::mangle ? by(who_) : "");
+    remark({});
 }
 
 // --- the marker ----------------------------------------------------------------------
@@ -358,13 +362,13 @@ void Classifier::unmark(Marking marking) {
     if (!done) log_error(done.error().message);
 }
 
-void Classifier::mark(bool anyway) {
+bool Classifier::mark(bool anyway) {
     if (config_.marker == Marker::none) {
         why_ = "classify.marker = \"none\"";
         marker_problem_.clear();
-        return;
+        return false;
     }
-    if (marked_ && !anyway && plan_.sets == bound_) return;
+    if (marked_ && !anyway && plan_.sets == bound_) return true;
     // New connections are marked by one or the other at any moment, for a moment by both.
     const auto try_marking = [&](Marking marking, std::string why) {
         auto done = mark_by(marking);
@@ -397,7 +401,7 @@ void Classifier::mark(bool anyway) {
             done = try_marking(Marking::mangle, module);
         }
     }
-    if (done) return;
+    if (done) return true;
     // What was bound before stays in force.
     if (bound_ != plan_.sets) marked_ = false;
     marker_problem_ = done.error().message;
@@ -406,6 +410,7 @@ void Classifier::mark(bool anyway) {
                               marking_ == Marking::none ? "new connections are not marked"
                                                         : "new connections are marked by the old sets",
                               marker_problem_));
+    return false;
 }
 
 // Existing connections, from `changed` or, if that is empty, all.

@@ -91,7 +91,7 @@ class Classifier {
     void look_again(Clock::duration after);
     void install_rule();
     void plan();
-    void mark(bool anyway);
+    bool mark(bool anyway);  // whether new connections are marked as the plan says
     Result<void> mark_by(Marking marking);
     void unmark(Marking marking);
     void remark(const std::vector<Prefix>& changed);
