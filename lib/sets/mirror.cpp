@@ -198,7 +198,8 @@ void SetMirror::gone(Bound& bound, Clock::time_point now, Found& found) {
 
 void SetMirror::look(Bound& bound, Clock::time_point now, bool reconcile, Found& found) {
     // What is wrong may have been put right without a trace: then only headers are read.
-    if (!bound.dirty && (reconcile || now >= bound.next_poll))
+    const bool over = bound.vanished && now >= bound.may_read;
+    if (!bound.dirty && (reconcile || over || now >= bound.next_poll))
         bound.dirty = moved(bound) || !bound.problem.empty();
     const bool reported = bound.dirty;
     if (!reported && !reconcile) return;
@@ -382,7 +383,10 @@ SetMirror::Clock::time_point SetMirror::next() const {
     for (const Target& target : targets_)
         if (target.stale) return {};
     if (!reader_) return next;
-    for (const Bound& bound : bound_) next = std::min(next, bound.dirty ? bound.may_read : bound.next_poll);
+    for (const Bound& bound : bound_) {
+        next = std::min(next, bound.dirty ? bound.may_read : bound.next_poll);
+        if (bound.vanished) next = std::min(next, bound.may_read);
+    }
     return next;
 }
 

@@ -160,6 +160,19 @@ TEST_F(SetMirrorTest, ReadsWhatIsReportedAtOnce) {
     expect({"-198.18.0.7"});
 }
 
+TEST_F(SetMirrorTest, WhatVanishedIsNotForgottenBetweenLooks) {
+    classify_.poll = 1h;
+    mirror_->configure(classify_, sources_);
+    run("ipset create first hash:ip skbinfo");
+    run("ipset add first 198.18.0.7 skbmark 0xd/0xff");
+    expect({"-198.18.0.7"});
+    run("ipset destroy first");
+    mirror_->report("first", SetOperation::destroy);
+    EXPECT_TRUE(rounds_until([&] { return !problems_.empty(); }));
+    EXPECT_LE(mirror_->next(), SetMirror::Clock::now() + 10s);
+    EXPECT_THAT(entries_, SizeIs(1));
+}
+
 TEST_F(SetMirrorTest, WhatNobodyToldIsDrift) {
     classify_.reconcile = 300ms;
     mirror_->configure(classify_, sources_);
