@@ -78,6 +78,18 @@ Result<void> restore(sw_family family, const std::string& text) {
                 fmt::format("cannot write the chain SYNWARD of the table mangle: {}", done.error().message));
 }
 
+// Our lines as they were, in the place of those that are there; without any there is no chain.
+Result<void> put_back(sw_family family, const std::vector<std::string>& before) {
+    const auto present = read_rules(family);
+    if (!present) return tl::unexpected(present.error());
+    if (*present == before) return {};
+    std::string text = "*mangle\n:SYNWARD - [0:0]\n" + drop_jumps(*present);
+    for (const std::string& line : before)
+        if (!starts(line, ":")) text += is_jump(line) ? "-I" + line.substr(2) + "\n" : line + "\n";
+    if (before.empty()) text += "-X SYNWARD\n";
+    return restore(family, text + "COMMIT\n");
+}
+
 }  // namespace
 
 std::string mangle_text(std::span<const BoundSet> sets, sw_family family,
@@ -116,19 +128,16 @@ std::string mangle_text(std::span<const BoundSet> sets, sw_family family,
 }
 
 Result<MangleRules> install_mangle_rules(std::span<const BoundSet> sets) {
-    MangleRules rules;
-    for (const sw_family family : {SW_IPV4, SW_IPV6}) {
-        if (family == SW_IPV6 && !has_ipv6()) continue;
-        auto& now = family == SW_IPV4 ? rules.ipv4 : rules.ipv6;
-        auto before = read_rules(family);
-        if (!before) return tl::unexpected(before.error());
-        if (auto done = restore(family, mangle_text(sets, family, *before)); !done)
-            return tl::unexpected(done.error());
-        auto after = read_rules(family);
-        if (!after) return tl::unexpected(after.error());
-        now = std::move(*after);
-    }
-    return rules;
+    const auto before = find_mangle_rules();
+    if (!before) return before;
+    if (auto done = restore(SW_IPV4, mangle_text(sets, SW_IPV4, before->ipv4)); !done)
+        return tl::unexpected(done.error());
+    if (!has_ipv6()) return find_mangle_rules();
+    auto done = restore(SW_IPV6, mangle_text(sets, SW_IPV6, before->ipv6));
+    if (done) return find_mangle_rules();
+    if (const auto back = put_back(SW_IPV4, before->ipv4); !back)
+        done.error().message += "; and the rules of IPv4 are those of the new sets: " + back.error().message;
+    return tl::unexpected(done.error());
 }
 
 Result<MangleRules> find_mangle_rules() {
@@ -146,18 +155,10 @@ Result<MangleRules> find_mangle_rules() {
 Result<void> remove_mangle_rules() {
     Error first;
     for (const sw_family family : {SW_IPV4, SW_IPV6}) {
-        const auto lines = read_rules(family);
-        if (!lines && lines.error().code == ErrorCode::unsupported) continue;
-        if (!lines && family == SW_IPV6 && !has_ipv6()) continue;
-        if (lines && lines->empty()) continue;
-        Result<void> done;
-        if (lines) {
-            done =
-                restore(family, "*mangle\n:SYNWARD - [0:0]\n" + drop_jumps(*lines) + "-X SYNWARD\nCOMMIT\n");
-        } else {
-            done = tl::unexpected(lines.error());
-        }
-        if (!done && first.message.empty()) first = done.error();
+        const auto done = put_back(family, {});
+        if (done || done.error().code == ErrorCode::unsupported) continue;
+        if (family == SW_IPV6 && !has_ipv6()) continue;
+        if (first.message.empty()) first = done.error();
     }
     if (!first.message.empty()) return tl::unexpected(first);
     return {};

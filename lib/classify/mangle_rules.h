@@ -35,7 +35,7 @@ struct MangleRules {
 // iptables; ip6tables may be missing where the kernel has no IPv6.
 
 // One transaction for each family; a packet sees the old rules or the new ones. Returns
-// what is there then. On an error of the second family the first has the new rules.
+// what is there then. On an error both families have the old rules.
 Result<MangleRules> install_mangle_rules(std::span<const BoundSet> sets);
 Result<MangleRules> find_mangle_rules();
 // Not an error if there are none, or no iptables.

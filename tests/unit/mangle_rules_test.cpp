@@ -188,6 +188,21 @@ TEST_P(MangleRulesTest, ASetThatIsGoneLeavesTheOldRules) {
     EXPECT_EQ(find_mangle_rules().value(), first);
 }
 
+TEST_P(MangleRulesTest, OneFamilyThatFailsLeavesBothAsTheyWere) {
+    run("iptables -t mangle -A PREROUTING -s 203.0.113.1 -j ACCEPT");
+    const std::string before = saved();
+    const std::vector<BoundSet> broken{sets_[1], {"nowhere", "hash:ip", SW_IPV6}};
+    const auto refused = install_mangle_rules(broken);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("nowhere"));
+    EXPECT_EQ(saved(), before) << "nothing was there";
+    const MangleRules first = install({sets_[0], sets_[2]});
+    const std::string installed = saved();
+    ASSERT_FALSE(install_mangle_rules(broken));
+    EXPECT_EQ(find_mangle_rules().value(), first);
+    EXPECT_EQ(saved(), installed) << "in the same order";
+}
+
 TEST_P(MangleRulesTest, WithoutIptables) {
     std::filesystem::remove_all(folder_);
     setenv("PATH", folder_.c_str(), 1);
