@@ -43,6 +43,7 @@ class Replayer {
     // A copy of what the instance has now: policy, keys, sources, tickets, connections.
     [[nodiscard]] static Result<Replayer> of_instance(const Instance& instance,
                                                       const ReplayerOptions& options);
+    // With the sources of the policy, and no others.
     [[nodiscard]] static Result<Replayer> of_policy(const CompiledPolicy& policy,
                                                     const ReplayerOptions& options);
     Replayer(Replayer&&) noexcept;

@@ -4,32 +4,38 @@
 #include <optional>
 #include <utility>
 
-#include "lib/sets/mirror.h"
-
 namespace synward {
 
 Result<MirrorSummary> mirror_once(const Config& config, Instance& instance) {
+    auto sources = instance.sources();
+    if (!sources) return tl::unexpected(sources.error());
+    return mirror_once(config, instance.interface().name, [&](std::vector<SourceEntry> wanted, bool) {
+        return sources->replace(std::move(wanted));
+    });
+}
+
+Result<MirrorSummary> mirror_once(const Config& config, const std::string& interface,
+                                  const SetMirror::Write& write) {
     MirrorSummary summary;
     auto reader = SetReader::open();
     // A kernel without ipsets has none.
     if (!reader && reader.error().code != ErrorCode::unsupported) return tl::unexpected(reader.error());
-    auto sources = instance.sources();
-    if (!sources) return tl::unexpected(sources.error());
     std::optional<Error> failure;
     SetMirror mirror(reader ? std::optional(std::move(*reader)) : std::nullopt,
                      [&](bool problem, const std::string& text) {
                          if (problem) summary.problems.push_back(text);
                      });
     mirror.configure(config.classify, config.sources);
-    mirror.add_interface(instance.interface().name, [&](std::vector<SourceEntry> wanted, bool) {
-        auto done = sources->replace(std::move(wanted));
+    mirror.add_interface(interface, [&](std::vector<SourceEntry> wanted, bool whole) {
+        auto done = write(std::move(wanted), whole);
         if (!done) failure = done.error();
         return done;
     });
     (void)mirror.round();
     if (failure) return tl::unexpected(*failure);
     const MirrorStatus status = mirror.status();
-    for (const auto& set : status.sets) summary.sets += !set.type.empty();
+    for (const auto& set : status.sets)
+        if (!set.type.empty()) summary.sets.push_back(set.name);
     summary.entries = status.interfaces[0].entries;
     summary.undefined = status.undefined;
     return summary;

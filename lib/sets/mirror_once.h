@@ -9,18 +9,22 @@
 #include "lib/config.h"
 #include "lib/instance.h"
 #include "lib/result.h"
+#include "lib/sets/mirror.h"
 
 namespace synward {
 
 struct MirrorSummary {
-    std::size_t sets = 0;       // that are there and fit
-    std::size_t entries = 0;    // in force on the interface
-    std::size_t undefined = 0;  // entries of a class byte that no fate defines
+    std::vector<std::string> sets;  // that are there and fit
+    std::size_t entries = 0;        // in force on the interface
+    std::size_t undefined = 0;      // entries of a class byte that no fate defines
     std::vector<std::string> problems;
 };
 
 // Puts the config's sources and the bound sets in force on the instance's interface, all
 // at once. On an error the old ones stay. Not while a daemon runs, which does it itself.
 Result<MirrorSummary> mirror_once(const Config& config, Instance& instance);
+// The same for an interface of this name, given to `write`.
+Result<MirrorSummary> mirror_once(const Config& config, const std::string& interface,
+                                  const SetMirror::Write& write);
 
 }  // namespace synward

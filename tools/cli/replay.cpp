@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // synward replay: what the policy would do to captured packets.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <linux/bpf.h>
 
 #include <ctime>
@@ -15,6 +16,7 @@
 #include "lib/replay/capture.h"
 #include "lib/replay/connections.h"
 #include "lib/replay/replayer.h"
+#include "lib/sets/mirror_once.h"
 #include "tools/cli/context.h"
 #include "tools/cli/output.h"
 #include "tools/cli/packet_text.h"
@@ -68,6 +70,7 @@ struct Setting {
     std::optional<replay::Replayer> replayer;
     replay::Mac mac{};
     std::string text;
+    std::vector<std::string> sets;  // ipsets that act, where the policy is of a config
 };
 
 Result<Setting> set_up(const Parameters& parameters) {
@@ -103,8 +106,16 @@ Result<Setting> set_up(const Parameters& parameters) {
         options.flows = config->limits.flows;
         options.sources = config->limits.sources;
         if (!parameters.mac.empty()) interface.mac = *parse_mac(parameters.mac);
-        const auto policy = compile_policy(*config, read_host(interface.name), interface);
+        auto policy = compile_policy(*config, read_host(interface.name), interface);
         if (!policy) return tl::unexpected(policy.error());
+        auto mirrored =
+            mirror_once(*config, interface.name, [&](std::vector<SourceEntry> sources, bool) -> Result<void> {
+                policy->sources = std::move(sources);
+                return {};
+            });
+        if (!mirrored) return tl::unexpected(mirrored.error());
+        for (const std::string& problem : mirrored->problems) fmt::print(stderr, "synward: {}\n", problem);
+        setting.sets = std::move(mirrored->sets);
         auto made = replay::Replayer::of_policy(*policy, options);
         if (!made) return tl::unexpected(made.error());
         setting.replayer.emplace(std::move(*made));
@@ -113,6 +124,8 @@ Result<Setting> set_up(const Parameters& parameters) {
                         parameters.device.empty()
                             ? "as if every address were local and every protected port had a listener"
                             : "as if on " + interface.name);
+        if (!setting.sets.empty())
+            setting.text += fmt::format(", with the ipsets {}", fmt::join(setting.sets, ", "));
     }
     setting.mac = parameters.mac.empty() ? interface.mac : *parse_mac(parameters.mac);
     if (!parameters.mode.empty()) setting.text += ", mode " + parameters.mode;
@@ -295,6 +308,7 @@ class Session {
                               {{"file", parameters_.file},
                                {"link_type", capture.link_type()},
                                {"policy", setting_.text},
+                               {"sets", setting_.sets},
                                {"packets", counts_.packets},
                                {"sent", counts_.sent},
                                {"cut", counts_.cut},
