@@ -277,6 +277,12 @@ nlohmann::json Mirror::status() const {
         if (!interface.ports_problem.empty()) one["ports_problem"] = interface.ports_problem;
         interfaces.push_back(std::move(one));
     }
+    std::size_t undefined = 0;
+    nlohmann::json undefined_marks = nlohmann::json::array();
+    for (const UndefinedMark& one : status_.undefined) {
+        undefined += one.entries;
+        undefined_marks.push_back({{"set", one.set}, {"mark", one.mark}, {"entries", one.entries}});
+    }
     return {{"noticed_by", why_.empty() ? "events" : "polling"},
             {"why", why_.empty() ? nlohmann::json() : nlohmann::json(why_)},
             {"sets", std::move(sets)},
@@ -286,7 +292,8 @@ nlohmann::json Mirror::status() const {
             {"reads", status_.reads},
             {"changes", status_.changes},
             {"drift", status_.drift},
-            {"undefined", status_.undefined}};
+            {"undefined", undefined},
+            {"undefined_marks", std::move(undefined_marks)}};
 }
 
 }  // namespace synward

@@ -8,6 +8,7 @@
 
 #include "lib/classify/fate_rule.h"
 #include "lib/import/output.h"
+#include "lib/sets/explain.h"
 #include "lib/sets/ipset.h"
 #include "lib/sets/reader.h"
 
@@ -16,6 +17,17 @@ namespace {
 
 std::string beside(const PlannedSet& set) {
     return set.name + "-new";
+}
+
+SetHeader header_of(const PlannedSet& set, const std::string& name) {
+    SetHeader header;
+    header.name = name;
+    header.type = set_kind_type(set.kind);
+    header.kind = set.kind;
+    header.family = set.family;
+    header.elements = static_cast<std::uint32_t>(set.elements());
+    header.most = header.elements;
+    return header;
 }
 
 class Applier {
@@ -63,7 +75,8 @@ class Applier {
         for (const PlannedSet& set : plan_.sets) {
             bool created = false;
             const auto done = each_command(set, beside(set), [&](const std::string& command) -> Result<void> {
-                if (const auto ran = ipset_.run(command); !ran) return tl::unexpected(ran.error());
+                if (const auto ran = ipset_.run(command); !ran)
+                    return tl::unexpected(explain(ran.error(), header_of(set, beside(set))));
                 if (!created) filled_++;
                 created = true;
                 return {};
@@ -82,7 +95,7 @@ class Applier {
         for (const PlannedSet& set : plan_.sets) {
             const auto done = ipset_.run(
                 fmt::format("{} {} {}", was_there(set) ? "swap" : "rename", beside(set), set.name));
-            if (!done) return tl::unexpected(done.error());
+            if (!done) return tl::unexpected(explain(done.error(), header_of(set, set.name)));
             exchanged_++;
         }
         return {};

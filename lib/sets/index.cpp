@@ -330,13 +330,16 @@ std::optional<std::vector<SourceEntry>> SetIndex::at_driver_by_port(const Fates&
     return std::move(found.every);
 }
 
-std::size_t SetIndex::undefined(const Fates& fates) const {
-    std::size_t count = 0;
-    for (unsigned mark = 1; mark < 256; mark++) {
-        if (fates.find(static_cast<std::uint8_t>(mark))) continue;
-        for (const auto& set : sets_) count += set->count(static_cast<std::uint8_t>(mark));
+std::vector<UndefinedMark> SetIndex::undefined(const Fates& fates) const {
+    std::vector<UndefinedMark> found;
+    for (const Member& member : flatten(sets_)) {
+        for (unsigned number = 1; number < 256; number++) {
+            const auto mark = static_cast<std::uint8_t>(number);
+            if (const std::size_t entries = member.set->count(mark); entries && !fates.find(mark))
+                found.push_back({member.set->header().name, mark, entries});
+        }
     }
-    return count;
+    return found;
 }
 
 std::size_t SetIndex::size() const {

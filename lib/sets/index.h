@@ -37,6 +37,15 @@ struct OwnedSetEntry {
     std::uint32_t packet_mark = 0;
 };
 
+// Entries of one set whose class byte no fate defines: they do nothing.
+struct UndefinedMark {
+    std::string set;
+    std::uint8_t mark = 0;
+    std::size_t entries = 0;
+
+    bool operator==(const UndefinedMark&) const = default;
+};
+
 // One set's entries, sorted and immutable (lib/sets/contents.h). Members of a list are
 // sets of their own.
 class SetContents;
@@ -60,8 +69,8 @@ class SetIndex {
     // Likewise, but what depends on ports is left to the kernel: there are only entries for
     // every port.
     [[nodiscard]] std::vector<SourceEntry> at_driver(const Fates& fates, std::string_view interface) const;
-    // Entries whose class byte no fate defines.
-    [[nodiscard]] std::size_t undefined(const Fates& fates) const;
+    // Of members of lists, the member is named.
+    [[nodiscard]] std::vector<UndefinedMark> undefined(const Fates& fates) const;
     // Entries of all sets; of a set that is bound twice, twice.
     [[nodiscard]] std::size_t size() const;
     [[nodiscard]] const std::vector<std::shared_ptr<const SetContents>>& sets() const { return sets_; }

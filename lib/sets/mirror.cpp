@@ -271,13 +271,29 @@ void SetMirror::rebuild() {
     auto all = sets_of(sources_);
     all.insert(all.end(), sets.begin(), sets.end());
     driver_ = std::make_shared<const SetIndex>(std::move(all));
-    const std::size_t undefined = index_->undefined(classify_.fates);
-    if (undefined && !undefined_)
-        tell_(true,
-              fmt::format("{} entries of the bound ipsets have a skbmark that no fate has, and do nothing; "
-                          "define it by [[fate]] in the config",
-                          undefined));
-    undefined_ = undefined;
+    tell_undefined();
+}
+
+// Each set and mark once, until it is gone.
+void SetMirror::tell_undefined() {
+    constexpr std::size_t most = 4;
+    const auto before = std::exchange(undefined_, index_->undefined(classify_.fates));
+    std::string text;
+    std::size_t fresh = 0;
+    for (const UndefinedMark& one : undefined_) {
+        if (std::any_of(before.begin(), before.end(),
+                        [&](const UndefinedMark& b) { return b.set == one.set && b.mark == one.mark; }))
+            continue;
+        if (fresh++ < most)
+            text +=
+                fmt::format("{}{:#04x} of {} in the ipset '{}'", text.empty() ? "" : ", ", one.mark,
+                            one.entries == 1 ? "1 entry" : fmt::format("{} entries", one.entries), one.set);
+    }
+    if (fresh > most) text += fmt::format(" and {} more", fresh - most);
+    if (fresh)
+        tell_(true, fmt::format("no fate has the skbmark {}, so that it does nothing; define it by [[fate]] "
+                                "in the config",
+                                text));
 }
 
 void SetMirror::ports_problem(Target& target, const std::string& why) {

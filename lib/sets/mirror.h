@@ -45,7 +45,7 @@ struct MirrorStatus {
     std::uint64_t reads = 0;    // sets read
     std::uint64_t changes = 0;  // entries that were added, removed or changed
     std::uint64_t drift = 0;    // of them, found although nothing had told of them
-    std::size_t undefined = 0;  // entries of a class byte that no fate defines
+    std::vector<UndefinedMark> undefined;
 };
 
 // One thread at a time.
@@ -119,6 +119,7 @@ class SetMirror {
     void pace(Clock::time_point now);
     void rebuild();
     void ports_problem(Target& target, const std::string& why);
+    void tell_undefined();
     void write(bool whole);
 
     std::optional<SetReader> reader_;
@@ -132,7 +133,7 @@ class SetMirror {
     bool configured_anew_ = false;
     Clock::time_point next_reconcile_{};
     std::uint64_t polls_ = 0, reads_ = 0, changes_ = 0, drift_ = 0;
-    std::size_t undefined_ = 0;
+    std::vector<UndefinedMark> undefined_;
 };
 
 }  // namespace synward

@@ -37,7 +37,6 @@ Result<MirrorSummary> mirror_once(const Config& config, const std::string& inter
     for (const auto& set : status.sets)
         if (!set.type.empty()) summary.sets.push_back(set.name);
     summary.entries = status.interfaces[0].entries;
-    summary.undefined = status.undefined;
     return summary;
 }
 

@@ -16,7 +16,6 @@ namespace synward {
 struct MirrorSummary {
     std::vector<std::string> sets;  // that are there and fit
     std::size_t entries = 0;        // in force on the interface
-    std::size_t undefined = 0;      // entries of a class byte that no fate defines
     std::vector<std::string> problems;
 };
 

@@ -275,7 +275,7 @@ TEST_F(SetIndexTest, MarksWithoutAFateDoNothingAndAreCounted) {
         "add s 198.18.0.5 skbmark 0xa/0xff\n");
     EXPECT_THAT(driver({"s"}), ElementsAre("-198.18.0.0/29", "0198.18.0.1", "0198.18.0.2", "0198.18.0.3",
                                            "0198.18.0.4", "+198.18.0.5"));
-    EXPECT_EQ(index({"s"}).undefined(fates_), 1u);
+    EXPECT_THAT(index({"s"}).undefined(fates_), ElementsAre(UndefinedMark{"s", 0x77, 1}));
     EXPECT_EQ(index({"s"}).find(query(address(false, 1))), 0x77);
 }
 

@@ -17,6 +17,8 @@ namespace synward {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -289,14 +291,25 @@ TEST_F(SetMirrorTest, EntriesByPortThatDoNotFitAreLeftToTheKernel) {
 TEST_F(SetMirrorTest, UndefinedFatesAreSaidAndDefinedLater) {
     run("ipset create first hash:ip skbinfo");
     run("ipset add first 198.18.0.7 skbmark 0x33/0xff");
-    ASSERT_TRUE(rounds_until([&] { return mirror_->status().undefined == 1; }));
+    ASSERT_TRUE(rounds_until([&] { return mirror_->status().undefined.size() == 1; }));
+    EXPECT_THAT(problems_, ElementsAre(HasSubstr("0x33 of 1 entry in the ipset 'first'")));
     EXPECT_THAT(problems_, ElementsAre(HasSubstr("[[fate]]")));
+    // What is told is not told again, and what is new is.
+    run("ipset add first 198.18.0.8 skbmark 0x33/0xff");
+    run("ipset add first 198.18.0.9 skbmark 0x34/0xff");
+    run("ipset add first 198.18.0.10 skbmark 0x34/0xff");
+    ASSERT_TRUE(rounds_until([&] { return index_->size() == 4; }));
+    EXPECT_THAT(problems_, Contains(HasSubstr("0x34 of ")));
+    EXPECT_THAT(problems_, testing::Each(testing::Not(AllOf(HasSubstr("0x33"), HasSubstr("0x34")))));
+    run("ipset del first 198.18.0.9");
+    run("ipset del first 198.18.0.10");
+    ASSERT_TRUE(rounds_until([&] { return mirror_->status().undefined.size() == 1; }));
     EXPECT_THAT(entries_, IsEmpty());
     ASSERT_TRUE(classify_.fates.add({"trap", 0x33, FateVerdict::drop}));
     mirror_->configure(classify_, sources_);
     changed_.clear();
-    expect({"-198.18.0.7"});
-    EXPECT_EQ(mirror_->status().undefined, 0u);
+    expect({"-198.18.0.7", "-198.18.0.8"});
+    EXPECT_THAT(mirror_->status().undefined, IsEmpty());
     EXPECT_THAT(changed_, SizeIs(2)) << "everything";
 }
 

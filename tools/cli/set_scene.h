@@ -9,6 +9,7 @@
 
 #include "lib/config.h"
 #include "lib/result.h"
+#include "lib/sets/explain.h"
 #include "lib/sets/ipset.h"
 #include "lib/sets/reader.h"
 #include "tools/cli/context.h"
@@ -55,9 +56,6 @@ struct SetTools {
 
 // -c, --config FILE
 void add_set_config(CLI::App* command, std::string& path);
-
-// What ipset said, with what to do about it; `header` of the set as it was.
-[[nodiscard]] Error explain(Error error, const SetHeader& header);
 
 [[nodiscard]] std::string family_text(const SetHeader& header);  // "inet", "inet6"; "" for both
 

@@ -167,10 +167,13 @@ void print_mirror(const json& mirror) {
                mirror["noticed_by"].get<std::string>(), mirror["changes"].get<std::uint64_t>(),
                mirror["drift"].get<std::uint64_t>());
     fmt::print("{}", table.text(4));
-    if (const auto undefined = mirror["undefined"].get<std::uint64_t>())
-        fmt::print("    {}\n",
-                   paint(fmt::format("{} entries have a mark that no fate has, and do nothing", undefined),
-                         Colour::yellow));
+    for (const json& one : mirror["undefined_marks"])
+        fmt::print(
+            "    {}\n",
+            paint(fmt::format("{}: {} entries have the mark {:#04x}, which no fate has: they do nothing",
+                              one["set"].get<std::string>(), one["entries"].get<std::uint64_t>(),
+                              one["mark"].get<unsigned>()),
+                  Colour::yellow));
     for (const json& interface : mirror["interfaces"]) {
         std::string problems;
         if (interface.contains("problem"))
