@@ -205,9 +205,11 @@ Result<void> Daemon::load_new() {
     set_log_level(options_.log_level.empty() ? config_.daemon.log_level : options_.log_level);
     if (old.daemon.control != config_.daemon.control && options_.control.empty())
         spdlog::warn("daemon.control takes effect at the next start");
-    if (old.limits.flows != config_.limits.flows)
-        spdlog::warn(
-            "limits.flows takes effect when the program is loaded anew (synward unload, then start)");
+    for (const auto& [name, changed] : {std::pair{"flows", old.limits.flows != config_.limits.flows},
+                                        std::pair{"sources", old.limits.sources != config_.limits.sources}})
+        if (changed)
+            spdlog::warn(
+                "limits.{} takes effect when the program is loaded anew (synward unload, then start)", name);
     look_around();
 
     Error first;

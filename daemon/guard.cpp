@@ -80,9 +80,9 @@ Result<void> Guard::attach(const Config& config, const Interface& interface) {
                  attachment.program_id, attach_mode_name(attachment.mode));
     if (instance_->source_capacity() < config.limits.sources)
         spdlog::warn(
-            "{}: the program was loaded with room for {} sources, limits.sources is {}; to have that, load "
-            "it "
-            "anew (synward unload, then start)",
+            "{}: the program was loaded with room for {} single addresses, limits.sources is {}; to have "
+            "that, "
+            "load it anew (synward unload, then start)",
             name_, instance_->source_capacity(), config.limits.sources);
     if (const std::string slow = generic_text(attachment, interface); !slow.empty())
         spdlog::warn("{}: {}", name_, slow);

@@ -449,7 +449,13 @@ Result<std::uint64_t> Instance::count_flows() const {
 
 Result<std::uint64_t> Instance::memory() const {
     std::uint64_t bytes = 0;
-    for (const auto& [name, map] : impl_->maps->all()) bytes += memlock_of(map.fd.get());
+    for (const auto& [name, map] : impl_->maps->all()) {
+        const std::uint64_t told = memlock_of(map.fd.get());
+        // Before Linux 6.4 the kernel tells what a map could take at most; a trie takes what is in it.
+        const std::uint64_t most =
+            std::uint64_t{map.info.max_entries} * (map.info.key_size + map.info.value_size);
+        if (map.info.type != BPF_MAP_TYPE_LPM_TRIE || told < most) bytes += told;
+    }
     return bytes;
 }
 

@@ -35,7 +35,7 @@ enum class AttachMode { native, generic, offload, dispatcher };
 struct LoadOptions {
     std::string object;                       // empty: find_object()
     std::uint32_t flows = default_flows;      // entries of the flow table
-    std::uint32_t sources = default_sources;  // single addresses, and prefixes, in the source sets
+    std::uint32_t sources = default_sources;  // single addresses in the source sets
     bool generic = false;                     // do not try the driver's own mode
 };
 

@@ -126,9 +126,7 @@ Result<LoadedProgram> LoadedProgram::with_own_maps(const std::string& path, cons
     const std::pair<const char*, std::uint32_t> sizes[] = {
         {"sw_flows", std::bit_ceil(std::max<std::uint32_t>(flows / SW_FLOW_WAYS, 1))},
         {"sw_exact", tables},
-        {"sw_gate", tables},
-        {"sw_prefix4", SW_GENERATIONS * sources},
-        {"sw_prefix6", SW_GENERATIONS * sources}};
+        {"sw_gate", tables}};
     for (const auto& [name, entries] : sizes) {
         bpf_map* map = bpf_object__find_map_by_name(loaded->object_.get(), name);
         if (!map)

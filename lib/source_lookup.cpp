@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -37,17 +38,28 @@ std::uint32_t source_capacity(const MapSet& maps) {
     return maps.entries("sw_exact") / SW_GENERATIONS * (SW_SOURCE_WAYS / 2);
 }
 
+std::uint32_t prefix_capacity(const MapSet& maps) {
+    return maps.entries("sw_prefix4") / SW_GENERATIONS;
+}
+
 Result<void> check_capacity(const MapSet& maps, std::span<const SourceEntry> entries) {
-    const std::uint32_t capacity = source_capacity(maps);
-    const auto hosts = static_cast<std::size_t>(std::count_if(
-        entries.begin(), entries.end(), [](const SourceEntry& e) { return e.prefix.is_host(); }));
-    const std::size_t prefixes = entries.size() - hosts;
-    if (hosts <= capacity && prefixes <= capacity) return {};
-    return fail(ErrorCode::config,
-                fmt::format("{} single addresses and {} prefixes do not fit into the source sets, which have "
-                            "room for {} of each; raise limits.sources and load the program anew (synward "
-                            "unload, then load), or list prefixes in the place of single addresses",
-                            hosts, prefixes, capacity));
+    std::size_t hosts = 0;
+    std::array<std::size_t, SW_FAMILIES> prefixes{};
+    for (const SourceEntry& e : entries) (e.prefix.is_host() ? hosts : prefixes[e.prefix.address.family])++;
+    if (hosts > source_capacity(maps))
+        return fail(
+            ErrorCode::config,
+            fmt::format("{} single addresses do not fit into the source sets, which have room for {}; "
+                        "raise limits.sources and load the program anew (synward unload, then load), "
+                        "or list prefixes in their place",
+                        hosts, source_capacity(maps)));
+    const std::size_t most = *std::max_element(prefixes.begin(), prefixes.end());
+    if (most > prefix_capacity(maps))
+        return fail(ErrorCode::config,
+                    fmt::format("{} prefixes of one family do not fit into the source sets, which have room "
+                                "for {}; list longer ones together",
+                                most, prefix_capacity(maps)));
+    return {};
 }
 
 Result<SourceLookup> SourceLookup::open(const MapSet& maps) {

@@ -40,8 +40,10 @@ struct SourceKey {
     SourceKey(const Prefix& prefix, std::uint32_t port, std::uint32_t generation);
 };
 
-// Capacity of the sets: what the program was loaded with.
+// Single addresses that the sets have room for, and prefixes of each family: what the
+// program was loaded with.
 [[nodiscard]] std::uint32_t source_capacity(const MapSet& maps);
+[[nodiscard]] std::uint32_t prefix_capacity(const MapSet& maps);
 // Code `config` if the entries exceed it.
 Result<void> check_capacity(const MapSet& maps, std::span<const SourceEntry> entries);
 

@@ -226,9 +226,9 @@ struct SourceMaps::Impl {
     [[nodiscard]] tl::unexpected<Error> full(const Prefix& at) const {
         return fail(
             ErrorCode::config,
-            fmt::format("the source sets are full at {}: they have room for {} single addresses and as "
-                        "many prefixes; raise limits.sources and load the program anew (synward "
-                        "unload, then load), or list prefixes in the place of single addresses",
+            fmt::format("the source sets are full at {}: they have room for {} single addresses; raise "
+                        "limits.sources and load the program anew (synward unload, then load), or list "
+                        "prefixes in the place of single addresses",
                         at.to_string(), source_capacity(*maps)));
     }
     [[nodiscard]] tl::unexpected<Error> failed(int error, const Prefix& at) const {
@@ -402,8 +402,8 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
     // A gate that has become too small is made anew in the other generation. Its bits for
     // each entry are 16 where it was made, and never fewer than 8.
     if (8 * fresh.hosts() > std::size_t{1} << sw_set_gate_shift(word)) return replace(std::move(wanted));
-    if (fresh.hosts() > source_capacity(*maps) || wanted.size() - fresh.hosts() > source_capacity(*maps))
-        return check(wanted);
+    if (fresh.hosts() > source_capacity(*maps) || wanted.size() - fresh.hosts() > prefix_capacity(*maps))
+        if (auto done = check(wanted); !done) return done;
     // Additions first, and of them the special ones; removals behind, the general ones first: so
     // what decides about a source is its old entry, and then its new one.
     std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {

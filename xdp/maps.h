@@ -43,9 +43,9 @@ SW_HASH(sw_addresses, BPF_MAP_TYPE_HASH, SW_ADDRESSES, struct sw_address_key, __
 SW_ARRAY(sw_exact, SW_GENERATIONS * SW_SOURCE_SETS(SW_SOURCES), struct sw_source_set,
 	 BPF_F_MMAPABLE);
 SW_ARRAY(sw_gate, SW_GENERATIONS * SW_SOURCE_SETS(SW_SOURCES), __u64, BPF_F_MMAPABLE);
-SW_HASH(sw_prefix4, BPF_MAP_TYPE_LPM_TRIE, SW_GENERATIONS * SW_SOURCES, struct sw_prefix4, __u32,
+SW_HASH(sw_prefix4, BPF_MAP_TYPE_LPM_TRIE, SW_GENERATIONS * SW_PREFIXES, struct sw_prefix4, __u32,
 	BPF_F_NO_PREALLOC);
-SW_HASH(sw_prefix6, BPF_MAP_TYPE_LPM_TRIE, SW_GENERATIONS * SW_SOURCES, struct sw_prefix6, __u32,
+SW_HASH(sw_prefix6, BPF_MAP_TYPE_LPM_TRIE, SW_GENERATIONS * SW_PREFIXES, struct sw_prefix6, __u32,
 	BPF_F_NO_PREALLOC);
 
 SW_ARRAY(sw_flows, SW_FLOWS / SW_FLOW_WAYS, struct sw_flow_set, BPF_F_MMAPABLE);

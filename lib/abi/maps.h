@@ -32,11 +32,12 @@
 #define SW_FLOWS 65536
 #define SW_SOURCES 131072
 #define SW_SOURCES_LEAST 4096
+#define SW_PREFIXES (1 << 23) /* of a family; the trie takes memory as they come */
 #define SW_ADDRESSES 4096
 #define SW_TICKETS 32768
 
 /*
- * Of the sources that may be: a generation has this many sets in sw_exact, half of
+ * Of the single addresses that may be: a generation has this many sets in sw_exact, half of
  * them used when full, and as many words in sw_gate, 16 bits for each entry.
  */
 #define SW_SOURCE_SETS(sources) ((sources) / (SW_SOURCE_WAYS / 2))

@@ -306,7 +306,7 @@ TEST_F(SourceSetTest, ASetThatIsTooLargeLeavesTheOldOnes) {
                                 must(instance.sources()).update(wanted.sources)}) {
         ASSERT_FALSE(refused);
         EXPECT_EQ(refused.error().code, ErrorCode::config);
-        EXPECT_THAT(refused.error().message, testing::HasSubstr("room for 4096 of each"));
+        EXPECT_THAT(refused.error().message, testing::HasSubstr("which have room for 4096;"));
         EXPECT_THAT(refused.error().message, testing::HasSubstr("limits.sources"));
     }
     EXPECT_NE(must(instance.read_policy()).ports[80], 0);
@@ -315,6 +315,14 @@ TEST_F(SourceSetTest, ASetThatIsTooLargeLeavesTheOldOnes) {
     // Exactly what fits, fits.
     must(must(instance.sources()).replace(hosts(SW_SOURCES_LEAST)));
     EXPECT_EQ(verdict(instance, hosts(SW_SOURCES_LEAST).back().prefix.address), XDP_DROP);
+    // Prefixes have room of their own.
+    std::vector<SourceEntry> both = hosts(SW_SOURCES_LEAST);
+    for (unsigned i = 0; i < 2 * SW_SOURCES_LEAST; i++)
+        both.push_back(
+            {{{SW_IPV4, {12, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}}, 24},
+             SW_FATE_DENY});
+    must(must(instance.sources()).replace(both));
+    EXPECT_EQ(verdict(instance, Address{.bytes = {12, 31, 255, 200}}), XDP_DROP);
 }
 
 TEST_F(SourceSetTest, AMillionOfEachKindFits) {
@@ -322,6 +330,7 @@ TEST_F(SourceSetTest, AMillionOfEachKindFits) {
     add("web", {80});
     Instance instance = opened(million);
     EXPECT_GE(instance.source_capacity(), million);
+    EXPECT_LT(must(instance.memory()), 64u << 20) << "prefixes take memory as they come";
     apply(instance);
     SourceMaps sources = must(instance.sources());
     std::vector<SourceEntry> wanted = hosts(million);
