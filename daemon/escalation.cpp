@@ -15,6 +15,7 @@
 #include "lib/decide/explanation.h"
 #include "lib/escalation/queue_rule.h"
 #include "lib/names.h"
+#include "lib/sets/entry_words.h"
 
 namespace synward {
 
@@ -314,9 +315,7 @@ void Escalation::add_to_set(const Action& action) {
         // A set made without room for marks still serves rules of the administrator.
         if (!added && added.error().message.find("kbinfo") != std::string::npos) return ipset_->run(plain);
         if (added || added.error().code != ErrorCode::missing) return added;
-        auto created =
-            ipset_->run(fmt::format("create {} hash:net family {} timeout 0 counters comment skbinfo", name,
-                                    action.family == SW_IPV4 ? "inet" : "inet6"));
+        auto created = ipset_->run(create_command(name, SetKind::net, action.family));
         return created ? ipset_->run(add) : created;
     };
     if (const auto done = attempt(); done) {

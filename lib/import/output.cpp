@@ -44,10 +44,10 @@ std::string_view type_word(SetKind kind) {
 }
 
 std::string create_command(const PlannedSet& set, const std::string& name) {
-    // Room for what is added later; hash:net holds 64 prefixes a bucket at most.
+    // Room for what is added later, and a bucket for each entry: few have to be compared.
     const std::size_t elements = set.elements();
     const std::size_t most = std::max<std::size_t>(65'536, std::bit_ceil(elements * 2));
-    const std::size_t hash = std::max<std::size_t>(1024, std::bit_ceil(elements / 4 + 1));
+    const std::size_t hash = std::max<std::size_t>(1024, std::bit_ceil(elements));
     return fmt::format("create {} {} family {} hashsize {} maxelem {} timeout 0 comment skbinfo", name,
                        type_word(set.kind), is_v4(set) ? "inet" : "inet6", hash, most);
 }

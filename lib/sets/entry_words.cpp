@@ -231,8 +231,8 @@ std::string restore_command(const SetHeader& set, const SetEntry& entry) {
 std::string create_command(std::string_view name, SetKind kind, sw_family family, std::uint32_t most) {
     // The mark of an entry is its member's, unless the list has room for marks itself.
     if (kind == SetKind::list) return fmt::format("create {} list:set", name);
-    return fmt::format("create {} {} family {} maxelem {}{} timeout 0 counters comment skbinfo", name,
-                       set_kind_type(kind), family_word(family), most,
+    return fmt::format("create {} {} family {} maxelem {} bucketsize {}{} timeout 0 counters comment skbinfo",
+                       name, set_kind_type(kind), family_word(family), most, set_bucket,
                        // The lowest byte of a packet's mark is the class, which is being looked for.
                        kind == SetKind::ip_mark ? " markmask 0xffffff00" : "");
 }

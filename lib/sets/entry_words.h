@@ -16,6 +16,10 @@
 namespace synward {
 
 inline constexpr std::uint32_t set_entries_most = 1'048'576;  // maxelem of sets that we make
+// bucketsize of them: a look-up compares one entry or two, not up to twelve, among a million
+// as well, and a set of a million takes a sixth more memory. The table grows with the set; a
+// larger hashsize from the start would be walked through each time a set is counted.
+inline constexpr unsigned set_bucket = 8;
 inline constexpr std::chrono::seconds set_timeout_most{UINT32_MAX / 1000 / 2};  // the kernel's limit
 
 // "203.0.113.7" or "203.0.113.0/24".

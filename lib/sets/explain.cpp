@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "lib/sets/entry_words.h"
+
 namespace synward {
 
 Error explain(Error error, const SetHeader& header) {
@@ -15,11 +17,10 @@ Error explain(Error error, const SetHeader& header) {
     if (says("Hash is full") || says("set is full"))
         error.message = fmt::format(
             "the set {} is full ({} of {} entries): take some out (synward forget), or make a larger one and "
-            "swap it in: ipset create {}-large {}{}{} timeout 0 counters comment skbinfo; ipset swap "
-            "{}-large {}",
-            name, header.elements, header.most, name, header.type,
-            header.family == SW_IPV6 ? " family inet6 maxelem " : " maxelem ",
-            static_cast<std::uint64_t>(header.most) * 2, name, name);
+            "swap it in: ipset {}; ipset swap {}-large {}",
+            name, header.elements, header.most,
+            create_command(name + "-large", header.kind, header.family.value_or(SW_IPV4), 2 * header.most),
+            name, name);
     else if (says("set with the same name already exists"))
         error = {
             fmt::format("there is a set {} already: destroy it (ipset destroy {}), or choose another name",

@@ -151,8 +151,9 @@ TEST(EntryWords, Restore) {
 }
 
 TEST(EntryWords, Create) {
-    EXPECT_EQ(create_command("a", SetKind::net, SW_IPV6),
-              "create a hash:net family inet6 maxelem 1048576 timeout 0 counters comment skbinfo");
+    EXPECT_EQ(
+        create_command("a", SetKind::net, SW_IPV6),
+        "create a hash:net family inet6 maxelem 1048576 bucketsize 8 timeout 0 counters comment skbinfo");
     EXPECT_EQ(create_command("a", SetKind::list, SW_IPV4), "create a list:set")
         << "a list with skbinfo would hide the marks of its members";
     EXPECT_THAT(create_command("a", SetKind::ip_mark, SW_IPV4), HasSubstr("markmask 0xffffff00"));

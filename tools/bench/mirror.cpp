@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lib/clock.h"
+#include "lib/sets/entry_words.h"
 #include "lib/sets/ipset.h"
 #include "mirror_lab.h"
 #include "output.h"
@@ -86,8 +87,9 @@ class Bench {
     }
 
     void make_set(const char* name) {
-        ipset(fmt::format("create {} hash:net family inet maxelem {} timeout 0 counters comment skbinfo\n",
-                          name, std::max({options_.entries, options_.batch, 65536u}) + 1024));
+        ipset(create_command(name, SetKind::net, SW_IPV4,
+                             std::max({options_.entries, options_.batch, 65536u}) + 1024) +
+              "\n");
     }
 
     // A hundred entries that always are there: an empty set would be a special case.

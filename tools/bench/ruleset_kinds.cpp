@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <stdexcept>
 
 #include "lib/classify/fate_rule.h"
@@ -48,8 +49,8 @@ void nft_set(uint32_t entries) {
 }
 
 void make_set(const std::string& type, uint32_t entries) {
-    std::string text =
-        fmt::format("create {} {} family inet maxelem {} skbinfo\n", kSet, type, std::max(entries, 65536u));
+    std::string text = fmt::format("create {} {} family inet hashsize {} maxelem {} skbinfo\n", kSet, type,
+                                   std::bit_ceil(std::max(entries, 1024u)), std::max(entries, 65536u));
     for (uint32_t n = 0; n < entries; ++n)
         text += fmt::format("add {} {} skbmark 0xd/0xff\n", kSet, address(n));
     run_command({"ipset", "restore"}, text);
