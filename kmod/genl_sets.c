@@ -75,11 +75,11 @@ int sw_genl_bind(struct sk_buff *skb, struct genl_info *info)
 	unsigned int held = 0;
 	int rest, count, err;
 
-	count = nest ? count_sets(nest, info->extack) : 0;
+	if (!nest)
+		return sw_marker_bind(sw_net(net), NULL);
+	count = count_sets(nest, info->extack);
 	if (count < 0)
 		return count;
-	if (!count)
-		return sw_marker_bind(sw_net(net), NULL);
 	sets = sw_sets_alloc(count);
 	if (!sets)
 		return -ENOMEM;
@@ -118,7 +118,7 @@ static int put_sets(struct sk_buff *skb, const struct sw_sets *sets)
 
 	if (!nest)
 		return -EMSGSIZE;
-	for (i = 0; sets && i < sets->count; i++)
+	for (i = 0; i < sets->count; i++)
 		if (put_set(skb, &sets->set[i]))
 			return -EMSGSIZE;
 	nla_nest_end(skb, nest);
@@ -144,7 +144,7 @@ int sw_genl_get_bound(struct sk_buff *skb, struct genl_info *info)
 	if (header) {
 		mutex_lock(&sn->lock);
 		sets = rcu_dereference_protected(sn->sets, lockdep_is_held(&sn->lock));
-		err = put_sets(answer, sets);
+		err = sets ? put_sets(answer, sets) : 0;
 		mutex_unlock(&sn->lock);
 	}
 	if (err) {

@@ -18,8 +18,9 @@ struct sw_sets;
 
 /*
  * The list that new connections are looked up in from now on, in place of the one that
- * is bound; NULL: none. It is taken over, unless there is an error: nothing has changed
- * then. When this returns, no packet is looked up in the old list. May sleep.
+ * is bound; it may be empty: they get the class that they bring. NULL: they are left
+ * alone. It is taken over, unless there is an error: nothing has changed then. When this
+ * returns, no packet is looked up in the old list. May sleep.
  */
 int sw_marker_bind(struct sw_net *sn, struct sw_sets *sets);
 

@@ -8,10 +8,12 @@
  *   SW_NL_GET_RINGS    dump -> RING { one ring } each      anybody
  *   SW_NL_GET_COUNTERS -> COUNTERS { by enum sw_reason }   anybody
  *   SW_NL_BIND         SETS { SET { NAME, DIM, FLAGS } }   CAP_NET_ADMIN
- *   SW_NL_GET_BOUND    -> SETS { SET { + INDEX } }         anybody
+ *   SW_NL_GET_BOUND    -> SETS { SET { + INDEX } }, or nothing   anybody
  *
  * SW_NL_BIND replaces the whole list of ipsets in which new connections are
- * looked up, in their order, or changes nothing; an empty or absent list ends it.
+ * looked up, in their order, or changes nothing. With an empty list connections get the
+ * class that their packets bring. Without a list they are left alone, as at the beginning,
+ * and SW_NL_GET_BOUND then answers without one.
  * A bound set is referenced, as by a rule of iptables: ipset refuses to destroy or
  * rename it, and swap follows the name. ENOENT: there is no set of that name;
  * EINVAL: it has no skbinfo extension (a list:set needs none: its members have the

@@ -14,8 +14,9 @@ namespace synward {
 // `unsupported`: it cannot look at sets.
 
 // Binds these sets, in their order, in place of those that are bound; or nothing changes.
+// Without any, connections get the class of their handshake.
 Result<void> bind_module(std::span<const BoundSet> sets);
-// Whether exactly these are bound.
+// Whether exactly these are bound. Of none: whether it marks.
 Result<bool> module_has_bound(std::span<const BoundSet> sets);
 // Not an error if the module is not loaded.
 Result<void> unbind_module();

@@ -150,7 +150,8 @@ Result<ModuleCounters> ModuleControl::counters() {
     return *counters;
 }
 
-Result<void> ModuleControl::bind(std::span<const ModuleSet> sets) {
+Result<void> ModuleControl::bind(const ModuleBinding& binding) {
+    const std::vector<ModuleSet> sets = binding.marks ? binding.sets : std::vector<ModuleSet>{};
     if (sets.size() > SW_NL_SETS_MAX)
         return fail(
             ErrorCode::config,
@@ -160,7 +161,7 @@ Result<void> ModuleControl::bind(std::span<const ModuleSet> sets) {
     Request request(family_, SW_NL_BIND, NLM_F_ACK);
     nlmsghdr* header = request.header();
     std::vector<std::uint32_t> ends;  // of each set, in the message
-    nlattr* list = mnl_attr_nest_start(header, SW_NL_A_SETS);
+    nlattr* list = binding.marks ? mnl_attr_nest_start(header, SW_NL_A_SETS) : nullptr;
     for (const ModuleSet& set : sets) {
         if (set.name.size() >= set_name_bytes)
             return fail(ErrorCode::config, fmt::format("no ipset can have the name '{}'", set.name));
@@ -171,7 +172,7 @@ Result<void> ModuleControl::bind(std::span<const ModuleSet> sets) {
         mnl_attr_nest_end(header, nest);
         ends.push_back(header->nlmsg_len);
     }
-    mnl_attr_nest_end(header, list);
+    if (list) mnl_attr_nest_end(header, list);
     const NetlinkAnswer answer = socket_.ask(request.bytes());
     if (!answer.error) return {};
     if (answer.error == EOPNOTSUPP)
@@ -191,16 +192,16 @@ Result<void> ModuleControl::bind(std::span<const ModuleSet> sets) {
     return fail_answer(answer, what);
 }
 
-Result<std::vector<ModuleSet>> ModuleControl::bound() {
+Result<ModuleBinding> ModuleControl::bound() {
     const Request request(family_, SW_NL_GET_BOUND, NLM_F_ACK);
-    std::optional<std::vector<ModuleSet>> sets;
-    const NetlinkAnswer answer =
-        socket_.ask(request.bytes(), [&](const nlmsghdr* message) { sets = read_module_sets(message); });
-    if (answer.error == EOPNOTSUPP) return std::vector<ModuleSet>{};
+    std::optional<ModuleBinding> binding;
+    const NetlinkAnswer answer = socket_.ask(
+        request.bytes(), [&](const nlmsghdr* message) { binding = read_module_binding(message); });
+    if (answer.error == EOPNOTSUPP) return ModuleBinding{};
     if (answer.error) return fail_answer(answer, "cannot read which sets the kernel module synward looks at");
-    if (!sets)
+    if (!binding)
         return fail(ErrorCode::mismatch, "the kernel module synward answers in a form of another version");
-    return std::move(*sets);
+    return std::move(*binding);
 }
 
 Result<ModuleEvents> ModuleEvents::subscribe(const ModuleControl& control) {

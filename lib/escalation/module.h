@@ -55,6 +55,14 @@ struct ModuleSet {
     bool operator==(const ModuleSet&) const = default;
 };
 
+// What marks new connections.
+struct ModuleBinding {
+    bool marks = false;           // it does; with no set, by the class that packets bring
+    std::vector<ModuleSet> sets;  // in their order
+
+    bool operator==(const ModuleBinding&) const = default;
+};
+
 using ModuleCounters = std::array<std::uint64_t, SW_REASON_COUNT>;  // by enum sw_reason
 
 struct ModuleEvent {
@@ -67,7 +75,7 @@ struct ModuleEvent {
 [[nodiscard]] std::optional<RingStatus> read_ring_status(const nlmsghdr* message);
 [[nodiscard]] std::optional<ModuleCounters> read_module_counters(const nlmsghdr* message);
 [[nodiscard]] std::optional<ModuleEvent> read_module_event(const nlmsghdr* message);
-[[nodiscard]] std::optional<std::vector<ModuleSet>> read_module_sets(const nlmsghdr* message);
+[[nodiscard]] std::optional<ModuleBinding> read_module_binding(const nlmsghdr* message);
 
 class ModuleControl {
   public:
@@ -80,11 +88,10 @@ class ModuleControl {
     Result<void> set_policy(const ModulePolicy& policy);
     Result<std::vector<RingStatus>> rings();
     Result<ModuleCounters> counters();
-    // In their order, in place of those that are bound; an empty list ends it. Needs
-    // CAP_NET_ADMIN. Nothing changes on an error, which names the set; `unsupported`:
-    // this module cannot look at sets.
-    Result<void> bind(std::span<const ModuleSet> sets);
-    Result<std::vector<ModuleSet>> bound();
+    // In place of what is bound. Needs CAP_NET_ADMIN. Nothing changes on an error, which
+    // names the set; `unsupported`: this module cannot look at sets.
+    Result<void> bind(const ModuleBinding& binding);
+    Result<ModuleBinding> bound();
 
   private:
     friend class ModuleEvents;

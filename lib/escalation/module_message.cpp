@@ -188,18 +188,18 @@ std::optional<ModuleEvent> read_module_event(const nlmsghdr* message) {
     return event;
 }
 
-std::optional<std::vector<ModuleSet>> read_module_sets(const nlmsghdr* message) {
-    std::optional<std::vector<ModuleSet>> sets;
+std::optional<ModuleBinding> read_module_binding(const nlmsghdr* message) {
+    ModuleBinding binding;
+    auto& sets = binding.sets;
     const auto read_one = [&](const nlattr* attribute, unsigned type) {
-        return type != SW_NL_A_SET ||
-               (read_set(attribute, sets->emplace_back()) && !sets->back().name.empty());
+        return type != SW_NL_A_SET || (read_set(attribute, sets.emplace_back()) && !sets.back().name.empty());
     };
     const bool good = each_attribute(message, [&](const nlattr* attribute, unsigned type) {
         if (type != SW_NL_A_SETS) return true;
-        sets.emplace();
+        binding.marks = true;
         return each_nested(attribute, read_one);
     });
-    return good ? sets : std::nullopt;
+    return good ? std::optional(std::move(binding)) : std::nullopt;
 }
 
 }  // namespace synward

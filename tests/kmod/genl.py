@@ -131,9 +131,14 @@ class Client:
         sets = [(item, 1, 1) if isinstance(item, str) else item for item in sets]
         self.bind_raw(attribute(A_SETS | NESTED, b"".join(set_attribute(*item) for item in sets)))
 
+    def unbind(self):
+        self.bind_raw(b"")
+
     def bound(self):
-        """Name, dimension, flags and index of each."""
-        data = attributes(self.call(self.family, GET_BOUND)[0][20:])[A_SETS]
+        """Name, dimension, flags and index of each; None: connections are left alone."""
+        data = attributes(self.call(self.family, GET_BOUND)[0][20:]).get(A_SETS)
+        if data is None:
+            return None
         sets = []
         while data:
             length = struct.unpack_from("<H", data)[0]

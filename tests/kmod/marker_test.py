@@ -105,7 +105,7 @@ SETS = "create a hash:ip skbinfo\ncreate b hash:net family inet6 skbinfo\ncreate
 
 def test_bind():
     with MarkLab(SETS) as lab, lab.server, genl.Client() as client:
-        same("none", client.bound(), [])
+        same("none", client.bound(), None)
         client.bind("a")
         same("one", [item[:3] for item in client.bound()], [("a", 1, 1)])
         same("references", (lab.references("a"), lab.references("b")), (1, 0))
@@ -119,9 +119,9 @@ def test_bind():
         client.bind()
         same("an empty list", (client.bound(), lab.references("a")), ([], 0))
         client.bind("a")
-        client.bind_raw(b"")
-        same("no list", (client.bound(), lab.references("a")), ([], 0))
-        client.bind()
+        client.unbind()
+        same("no list", (client.bound(), lab.references("a")), (None, 0))
+        client.unbind()
         with lab.client, genl.Client() as other:
             same("a set of another namespace", errno_of(other.bind, "a"), "ENOENT")
 
@@ -248,9 +248,20 @@ def test_marks():
             same(f"mark of {flow}", found.get(flow), mark)
         same("class of packet and connection", lab.counter("agree"), len(wanted))
         same("bits that are not ours", lab.counter("others"), 0)
+        # As the rules of mangle do it where no set exists yet.
         client.bind()
+        lab.server.exec("conntrack", "-F")
+        lab.close_sockets()
         lab.send("192.0.2.11", 7100)
-        same("mark when nothing is bound", lab.marks()[("192.0.2.11", 7100)], 0)
+        lab.send("192.0.2.11", BRINGS)
+        found = lab.marks()
+        same("mark without a set", found[("192.0.2.11", 7100)], 0)
+        same("the class that the packet brings, without a set", found[("192.0.2.11", BRINGS)], VALIDATED)
+        client.unbind()
+        lab.server.exec("conntrack", "-F")
+        lab.close_sockets()
+        lab.send("192.0.2.11", BRINGS)
+        same("mark when nothing is bound", lab.marks()[("192.0.2.11", BRINGS)], 0)
 
 
 def test_types():
@@ -373,7 +384,7 @@ def test_namespace_goes():
         lab.ipset("destroy a\ndestroy b\n")
         load()
         with genl.Client() as client:
-            same("a fresh module", client.bound(), [])
+            same("a fresh module", client.bound(), None)
 
 
 def new_connections(lab):

@@ -90,20 +90,19 @@ TEST(ModuleMessage, Sets) {
         .text(SW_NL_SET_NAME, "friends")
         .end();
     mnl_attr_nest_end(message.raw(), list);
-    const auto sets = read_module_sets(message);
-    ASSERT_TRUE(sets);
-    EXPECT_EQ(*sets, (std::vector<ModuleSet>{{"blocked", 2, 3, 7}, {"friends"}}));
-    EXPECT_EQ(read_module_sets(Message(SW_NL_GET_BOUND).begin(SW_NL_A_SETS).end()), std::vector<ModuleSet>{});
+    EXPECT_EQ(read_module_binding(message), (ModuleBinding{true, {{"blocked", 2, 3, 7}, {"friends"}}}));
+    EXPECT_EQ(read_module_binding(Message(SW_NL_GET_BOUND).begin(SW_NL_A_SETS).end()),
+              (ModuleBinding{true, {}}));
+    EXPECT_EQ(read_module_binding(Message(SW_NL_GET_BOUND)), ModuleBinding{});
 }
 
 TEST(ModuleMessage, SetsOfAnotherFormAreRefused) {
-    EXPECT_FALSE(read_module_sets(Message(SW_NL_GET_BOUND)));
-    EXPECT_FALSE(read_module_sets(Message(SW_NL_GET_BOUND).u8(SW_NL_A_SETS, 1)));
+    EXPECT_FALSE(read_module_binding(Message(SW_NL_GET_BOUND).u8(SW_NL_A_SETS, 1)));
     Message nameless(SW_NL_GET_BOUND);
     nlattr* list = mnl_attr_nest_start(nameless.raw(), SW_NL_A_SETS);
     nameless.begin(SW_NL_A_SET).u8(SW_NL_SET_DIM, 1).end();
     mnl_attr_nest_end(nameless.raw(), list);
-    EXPECT_FALSE(read_module_sets(nameless));
+    EXPECT_FALSE(read_module_binding(nameless));
 }
 
 TEST(ModuleMessage, Ring) {
