@@ -13,6 +13,7 @@
 
 #include "lib/clock.h"
 #include "lib/decide/explanation.h"
+#include "lib/escalation/module.h"
 #include "lib/escalation/queue_rule.h"
 #include "lib/names.h"
 #include "lib/sets/entry_words.h"
@@ -64,6 +65,7 @@ Escalation::Escalation(EventLoop& loop, const Guards& guards, Sink sink)
 
 Escalation::~Escalation() {
     close();
+    release_module();
 }
 
 void Escalation::close() {
@@ -88,6 +90,7 @@ Result<void> Escalation::configure(const Config& config) {
         return {};
     }
     close();
+    release_module();
     problem_.clear();
     if (retry_) retry_->every(0ms);
     if (!wanted) {
@@ -150,12 +153,31 @@ Result<void> Escalation::open_workers() {
         if (!worker) return tl::unexpected(worker.error());
         workers_.push_back(std::move(*worker));
     }
-    if (choice != TransportChoice::nfqueue) return {};
+    const bool ring = choice == TransportChoice::ring;
+    set_module_policy(ring ? escalation_.fail : SW_RING_FAIL_ACCEPT);
+    if (ring) return {};
     // The readers first, so that no packet finds a queue without one.
     const auto rule = install_queue_rule(queue_range(escalation_));
     if (!rule) return tl::unexpected(rule.error());
     rule_ = true;
     return {};
+}
+
+// For packets without a reader, in this network namespace. It outlives a daemon that is killed.
+void Escalation::set_module_policy(sw_ring_fail fail) {
+    // The question alone would have the kernel load the module.
+    if (access(RingOptions().device.c_str(), F_OK)) return;
+    auto control = ModuleControl::open();
+    const auto done =
+        control ? control->set_policy({.fail = fail}) : Result<void>(tl::unexpected(control.error()));
+    if (!done)
+        log_error(fmt::format("the kernel module keeps its policy for packets without a reader: {}",
+                              done.error().message));
+}
+
+// A daemon that ends of its own will asks about nothing any more.
+void Escalation::release_module() {
+    if (escalation_.fail == SW_RING_FAIL_DROP) set_module_policy(SW_RING_FAIL_ACCEPT);
 }
 
 void Escalation::try_again_later() {

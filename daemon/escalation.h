@@ -64,6 +64,8 @@ class Escalation {
     void close();
     // Those that are not there.
     Result<void> open_workers();
+    void set_module_policy(sw_ring_fail fail);
+    void release_module();
     void try_again_later();
     void try_again();
     void take_actions();

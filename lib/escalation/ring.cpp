@@ -59,10 +59,12 @@ tl::unexpected<Error> fail_setup(int error, const RingOptions& options) {
                             options.frame_bytes, SW_FRAME_BYTES_MIN, SW_FRAME_BYTES_MAX, options.watermark,
                             options.timer_us, options.deadline_ms, SW_DEADLINE_MS_MAX));
         case ENOBUFS:
-            return fail(ErrorCode::usage,
-                        fmt::format("a ring of {} slots is more than this network namespace may have: take "
-                                    "fewer, or raise the module's policy",
-                                    options.slots));
+            return fail(
+                ErrorCode::usage,
+                fmt::format("a ring of {} slots of {} bytes that holds packets for {} ms is more than "
+                            "this network namespace may have: take less, or raise slots, memory or "
+                            "deadline_ms in /sys/module/synward/parameters",
+                            options.slots, options.frame_bytes, options.deadline_ms));
         default:
             return fail_errno(error, fmt::format("cannot set up a ring of {}", options.device));
     }
