@@ -2,10 +2,13 @@
 // synward status: what is loaded, what it protects, and how the daemon is.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <map>
 #include <memory>
 
+#include "lib/escalation/module.h"
+#include "lib/escalation/ring.h"
 #include "lib/host.h"
 #include "lib/json.h"
 #include "lib/preflight.h"
@@ -125,12 +128,17 @@ void print_classification(const json& classification) {
         fmt::print("    {}\n", paint(problem.get<std::string>(), Colour::yellow));
 }
 
+const char* fail_name(sw_ring_fail fail) {
+    return fail == SW_RING_FAIL_DROP ? "drop" : "accept";
+}
+
 // Doubtful packets: nothing to say where nothing is escalated.
 void print_escalation(const json& escalation) {
     if (escalation.is_null()) return;
     if (const auto& problem = escalation["problem"]; problem.is_string())
-        fmt::print("  {}: {}\n", paint("doubtful packets are not asked about", Colour::red),
-                   problem.get<std::string>());
+        fmt::print("  {}: {}; it is tried again in {} s\n",
+                   paint("doubtful packets are not asked about", Colour::red), problem.get<std::string>(),
+                   escalation.value("next_try_ms", std::int64_t{0}) / 1000);
     if (!escalation["running"].get<bool>()) return;
     std::uint64_t received = 0, verdicts = 0, lost = 0;
     std::map<std::string, std::uint64_t> decisions;
@@ -148,6 +156,55 @@ void print_escalation(const json& escalation) {
                verdicts, lost, escalation["tickets_written"].get<std::uint64_t>(),
                escalation["sources_denied"].get<std::uint64_t>());
     for (const auto& [reason, count] : decisions) fmt::print("    {:>10} {}\n", count, reason);
+}
+
+// The kernel module as this network namespace sees it; null where it is not loaded.
+json module_json() {
+    // The question alone would have the kernel load it.
+    if (access(RingOptions().device.c_str(), F_OK)) return {};
+    auto control = ModuleControl::open();
+    if (!control) return {{"problem", control.error().message}};
+    const auto module = control->status();
+    const auto rings = module ? control->rings() : tl::unexpected(module.error());
+    if (!rings) return {{"problem", rings.error().message}};
+    json list = json::array();
+    for (const RingStatus& ring : *rings)
+        list.push_back({{"ring", ring.ring},
+                        {"rings", ring.rings},
+                        {"mode", ring.mode == SW_RING_COPY ? "copy-drop" : "hold"},
+                        {"fanout", ring.fanout == SW_RING_FANOUT_FLOW ? "flow" : "cpu"},
+                        {"fail", fail_name(ring.fail)},
+                        {"slots", ring.slots},
+                        {"held", ring.held},
+                        {"bytes", ring.bytes},
+                        {"published", ring.published},
+                        {"lost", ring.lost},
+                        {"pid", ring.pid}});
+    const ModulePolicy& policy = module->policy;
+    return {{"version", module->version},
+            {"policy",
+             {{"fail", fail_name(policy.fail.value_or(SW_RING_FAIL_ACCEPT))},
+              {"slots", policy.slots.value_or(0)},
+              {"bytes", policy.bytes.value_or(0)},
+              {"deadline_ms", policy.deadline_ms.value_or(0)}}},
+            {"rings", std::move(list)}};
+}
+
+void print_module(const json& module) {
+    if (module.is_null()) return;
+    if (module.contains("problem"))
+        return fmt::print("  kernel module: {}\n", paint(module["problem"].get<std::string>(), Colour::red));
+    const json& policy = module["policy"];
+    fmt::print("  kernel module {}: without a reader {}; at most {} slots, {} bytes, {} ms\n",
+               module["version"].get<std::string>(), policy["fail"].get<std::string>(),
+               policy["slots"].get<std::uint32_t>(), policy["bytes"].get<std::uint64_t>(),
+               policy["deadline_ms"].get<std::uint32_t>());
+    for (const json& ring : module["rings"])
+        fmt::print("    ring {} of {} (process {}): {}, by {}; {} of {} slots taken, {} lost; fail {}\n",
+                   ring["ring"].get<unsigned>(), ring["rings"].get<unsigned>(), ring["pid"].get<unsigned>(),
+                   ring["mode"].get<std::string>(), ring["fanout"].get<std::string>(),
+                   ring["held"].get<std::uint32_t>(), ring["slots"].get<std::uint32_t>(),
+                   ring["lost"].get<std::uint64_t>(), ring["fail"].get<std::string>());
 }
 
 // The sets at the driver hook; nothing to say where there is none.
@@ -230,10 +287,12 @@ Result<void> run(const std::vector<std::string>& devices, const Context& context
     const json mirror = link.running() ? link.status().value("mirror", json()) : json();
     const auto findings = link.running() ? Result<json>(link.status()["findings"]) : own_findings(*instances);
     if (!findings) return tl::unexpected(findings.error());
+    const json module = module_json();
     if (context.json) {
         print_json({{"interfaces", interfaces},
                     {"daemon", daemon},
                     {"escalation", escalation},
+                    {"module", module},
                     {"classification", classification},
                     {"mirror", mirror},
                     {"findings", *findings}});
@@ -242,6 +301,7 @@ Result<void> run(const std::vector<std::string>& devices, const Context& context
     for (const auto& one : interfaces) print_interface(one);
     print_daemon(daemon);
     print_escalation(escalation);
+    print_module(module);
     print_classification(classification);
     print_mirror(mirror);
     print_findings(*findings);
