@@ -20,10 +20,8 @@ constexpr std::uint32_t mark = 0x00120000 | SW_MARK_ESCALATE | SW_REASON_STRAY_A
 class ModuleLoadedTest : public testing::Test {
   protected:
     void SetUp() override {
-        run("nft add table ip test");
-        run("nft add chain ip test marks '{ type filter hook prerouting priority -300; }'");
-        run("nft add rule ip test marks udp dport " + std::to_string(port) + " meta mark set " +
-            std::to_string(mark));
+        run("nft 'table ip test { chain marks { type filter hook prerouting priority -300; udp dport " +
+            std::to_string(port) + " meta mark set " + std::to_string(mark) + "; }; }'");
         receiver_ = Descriptor(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
         sender_ = Descriptor(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
         ASSERT_EQ(bind(receiver_.get(), reinterpret_cast<const sockaddr*>(&to_), sizeof to_), 0);
@@ -83,7 +81,7 @@ TEST_F(ModuleLoadedTest, HeldPacketsGetDifferentVerdictsInOneCall) {
     EXPECT_EQ(transport->stats().system_calls, 1u);
     ASSERT_TRUE(transport->send(verdicts)) << "again: stale, and harmless";
     const auto counters = control().counters();
-    ASSERT_TRUE(counters);
+    ASSERT_TRUE(counters) << counters.error().message;
     EXPECT_EQ((*counters)[SW_REASON_RING_HELD], 100u);
     EXPECT_EQ((*counters)[SW_REASON_RING_DROPPED], 34u);
     EXPECT_EQ((*counters)[SW_REASON_RING_ACCEPTED], 66u);
@@ -119,7 +117,7 @@ TEST_F(ModuleLoadedTest, ADeadlineThatPassesLetsGo) {
     pollfd arriving{.fd = receiver_.get(), .events = POLLIN, .revents = 0};
     ASSERT_EQ(poll(&arriving, 1, 5000), 1);
     const auto counters = control().counters();
-    ASSERT_TRUE(counters);
+    ASSERT_TRUE(counters) << counters.error().message;
     EXPECT_GE((*counters)[SW_REASON_RING_EXPIRED], 1u);
 }
 
