@@ -123,6 +123,20 @@ want_module() {
     for module; do modprobe -q "$module" 2>/dev/null || true; done
 }
 
+# TRANSPORT=ring|nfqueue chooses how doubtful packets travel; else it is what the kernel
+# offers. For the ring the module is loaded, and goes at the test's end: unload_ring.
+TRANSPORT=${TRANSPORT:-auto}
+ring_loaded=
+want_transport() {
+    want_module nft_queue nfnetlink_queue nf_conntrack_netlink xt_NFQUEUE nft_compat
+    [[ $TRANSPORT == ring && ! -e /dev/synward ]] || return 0
+    [[ -r ${SYNWARD_MODULE-} ]] || skip "the module is not loaded, and SYNWARD_MODULE names none"
+    want_module ip_set
+    insmod "$SYNWARD_MODULE"
+    ring_loaded=yes
+}
+unload_ring() { [[ -z $ring_loaded ]] || check "the module can be taken away" rmmod synward; }
+
 kernel_at_least() { # MAJOR.MINOR
     [[ $(printf '%s\n' "$1" "$(uname -r | grep -oE '^[0-9]+\.[0-9]+')" | sort -V | head -n 1) == "$1" ]]
 }

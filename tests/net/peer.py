@@ -117,9 +117,9 @@ def dial(options):
 def dial_once(options):
     sock = open_socket(options.host, options.mptcp)
     sock.settimeout(options.timeout * SLOW)
-    if options.bind_port:
+    if options.bind_port or options.source:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("::" if ":" in options.host else "0.0.0.0", options.bind_port))
+        sock.bind((options.source or ("::" if ":" in options.host else "0.0.0.0"), options.bind_port))
     if options.fastopen:
         sock.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
     sock.connect((options.host, options.port))
@@ -232,7 +232,8 @@ def main():
         one.add_argument("port", type=int)
         one.add_argument("--mptcp", action="store_true")
         one.add_argument("--fastopen", action="store_true")
-        one.add_argument("--bind-port", type=int)
+        one.add_argument("--bind-port", type=int, default=0)
+        one.add_argument("--source", help="address to come from")
         one.add_argument("--timeout", type=float, default=5)
         one.set_defaults(run=run)
         return one
