@@ -67,8 +67,10 @@ Result<void> Daemon::start(EventLoop& loop) {
     if (!control) return tl::unexpected(control.error());
     control_ = std::move(*control);
     // Before the interfaces are looked at, so that no change falls in between.
-    auto links = LinkMonitor::create(loop, [this](const std::string& name) { link_changed(name); });
-    if (auto made = keep(links_, std::move(links)); !made) return made;
+    auto links = LinkMonitor::create(
+        loop, [this](const std::string& name) { link_changed(name); }, [this] { network_settled(); });
+    if (!links) return tl::unexpected(links.error());
+    links_ = std::move(*links);
     auto rotation = Timer::create(loop, [this] {
         for (const auto& guard : guards_) guard->rotate_keys();
     });
@@ -99,7 +101,7 @@ Result<void> Daemon::start(EventLoop& loop) {
         classifier_->sets_changed(std::move(index), changed);
     });
     auto listeners = Listeners::create(loop, [this] {
-        for (const auto& guard : guards_) guard->listeners_changed(config_);
+        for (const auto& guard : guards_) guard->services_changed(config_);
         // The deciders know services by name.
         if (escalation_) escalation_->load_services();
     });
@@ -247,6 +249,13 @@ void Daemon::link_changed(const std::string& name) {
     // An interface that appears is the first whose services the deciders can know.
     if (escalation_) escalation_->load_services();
     if (classifier_) classifier_->guards_changed();
+    if (mirror_) mirror_->follow(guards_);
+}
+
+void Daemon::network_settled() {
+    if (!listeners_) return;
+    for (const auto& guard : guards_) guard->surroundings_changed(config_);
+    listeners_->addresses_changed();
     if (mirror_) mirror_->follow(guards_);
 }
 

@@ -64,6 +64,7 @@ class Daemon {
     void escalate();
     void add_guard(const std::string& name);
     void link_changed(const std::string& name);
+    void network_settled();
     void signal(int number);
     void report(const Guard& guard, const Event& event);
     [[nodiscard]] std::string summary() const;
@@ -77,7 +78,7 @@ class Daemon {
     // The loop first: everything below watches something in it.
     std::optional<EventLoop> loop_;
     std::optional<Signals> signals_;
-    std::optional<LinkMonitor> links_;
+    std::unique_ptr<LinkMonitor> links_;
     std::optional<Timer> rotation_;
     std::optional<Timer> learning_;
     std::optional<Timer> settings_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/guard.h"
 
+#include <fmt/ranges.h>
 #include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
@@ -11,6 +12,7 @@
 #include "daemon/readjust.h"
 #include "lib/host.h"
 #include "lib/interface.h"
+#include "lib/local_services.h"
 #include "lib/names.h"
 
 namespace synward {
@@ -97,20 +99,42 @@ Config Guard::effective(const Config& config) const {
     return listeners_ ? listeners_->effective(config, name_) : config;
 }
 
-void Guard::listeners_changed(const Config& config) {
+void Guard::services_changed(const Config& config) {
     if (!instance_) return;
     const auto live = instance_->read_policy();
     if (!live) return log_error(name_ + ": " + live.error().message);
-    auto changed =
-        follow_listeners(*live, effective(config), config, read_host(name_), instance_->interface());
-    if (!changed) return log_error(name_ + ": " + changed.error().message);
-    if (!*changed) return;
-    if (auto done = instance_->apply(**changed); !done) return log_error(name_ + ": " + done.error().message);
-    policy_ = std::move(**changed);
-    std::string text;
-    for (const ServiceView& view : view_services(policy_)) text += (text.empty() ? "" : ", ") + view.name;
-    spdlog::info("{}: something else listens now; protects {}", name_, text.empty() ? "nothing" : text);
+    const Config wanted = effective(config);
+    const HostFacts host = read_host(name_);
+    const auto compiled = compile_policy(wanted, host, instance_->interface(), &*live);
+    if (!compiled) return log_error(name_ + ": " + compiled.error().message);
+    take_notes(*compiled);
+    auto listening = follow_listeners(*live, wanted, config, host, instance_->interface());
+    if (!listening) return log_error(name_ + ": " + listening.error().message);
+    const CompiledPolicy& base = *listening ? **listening : *live;
+    const auto local = follow_local(base, *compiled);
+    if (!*listening && !local) return;
+    if (auto done = instance_->apply(local ? *local : base); !done)
+        return log_error(name_ + ": " + done.error().message);
+    policy_ = local ? *local : base;
+    if (*listening) {
+        std::string text;
+        for (const ServiceView& view : view_services(policy_)) text += (text.empty() ? "" : ", ") + view.name;
+        spdlog::info("{}: something else listens now; protects {}", name_, text.empty() ? "nothing" : text);
+    }
+    if (local)
+        spdlog::info("{}: other addresses are local now; {} pairs of address and port are protected", name_,
+                     policy_.addresses.size());
     learn(false);
+}
+
+// What has not been said yet goes into the log.
+void Guard::take_notes(const CompiledPolicy& policy) {
+    std::vector<std::string> notes = policy.notes;
+    for (const std::string& note : notes)
+        if (std::ranges::find(notes_, note) == notes_.end()) spdlog::info("{}: {}", name_, note);
+    // The listeners have said theirs.
+    if (listeners_) std::ranges::move(listeners_->notes(name_), std::back_inserter(notes));
+    notes_ = std::move(notes);
 }
 
 Result<std::optional<CompiledPolicy>> Guard::compile(const Config& config) const {
@@ -126,14 +150,14 @@ Result<void> Guard::enforce(const CompiledPolicy& policy) {
     if (!instance_) return {};
     if (auto done = instance_->apply(policy); !done) return done;
     policy_ = policy;
-    notes_ = policy.notes;
+    notes_.clear();
     sysctls_ = policy.sysctls;
     const auto services = view_services(policy);
     for (const ServiceView& s : services)
         spdlog::info("{}: service '{}': mode {}, delivery {}", name_, s.name, mode_name(s.service.mode),
                      delivery_name(s.service.delivery));
     if (services.empty()) spdlog::warn("{}: the config protects no service; everything passes", name_);
-    for (const std::string& note : notes_) spdlog::info("{}: {}", name_, note);
+    take_notes(policy);
     learn(false);
     return {};
 }
@@ -224,8 +248,7 @@ void Guard::link_changed(const Config& config) {
                 "{}: somebody took synward off; it stays so until a reload (systemctl reload synwardd)",
                 name_);
             drop(State::detached, "somebody took synward off; reload to protect it again");
-        } else if (instance_->interface().mtu != interface->mtu ||
-                   instance_->interface().mac != interface->mac) {
+        } else if (!instance_->interface().same_place(*interface)) {
             if (const auto done = adjust(config, *interface); !done)
                 log_error(name_ + ": " + done.error().message);
         }
@@ -238,6 +261,10 @@ void Guard::link_changed(const Config& config) {
         log_error(name_ + ": " + done.error().message);
 }
 
+void Guard::surroundings_changed(const Config& config) {
+    if (state_ == State::protecting) link_changed(config);
+}
+
 Result<void> Guard::adjust(const Config& config, const Interface& interface) {
     auto instance = Instance::find(interface);
     if (!instance) return tl::unexpected(instance.error());
@@ -245,7 +272,8 @@ Result<void> Guard::adjust(const Config& config, const Interface& interface) {
     events_.reset();
     instance_.emplace(std::move(*instance));
     if (auto done = read_events(); !done) return done;
-    spdlog::info("{}: MTU {} and hardware address are followed", name_, interface.mtu);
+    spdlog::info("{}: MTU {}, hardware address and the devices around it ({}) are followed", name_,
+                 interface.mtu, fmt::join(interface.receivers, ", "));
     return enforce_adjusted(config, interface);
 }
 
@@ -257,7 +285,7 @@ Result<void> Guard::enforce_adjusted(const Config& config, const Interface& inte
     CompiledPolicy adjusted = readjust(*live, *compiled, interface.mtu);
     if (auto done = instance_->apply(adjusted); !done) return done;
     policy_ = std::move(adjusted);
-    notes_ = compiled->notes;
+    take_notes(*compiled);
     sysctls_ = compiled->sysctls;
     return {};
 }

@@ -41,10 +41,11 @@ class Guard {
     // Enforces what compile() made, but for the sources: those are the Mirror's.
     Result<void> enforce(const CompiledPolicy& policy);
 
-    // Services of what listens come into every policy from now on; outlives the guard.
+    // What listens and what is local comes into every policy from now on; outlives the guard.
     void follow(Listeners& listeners) { listeners_ = &listeners; }
-    // Something else listens now: changes the services made of listeners, and no other.
-    void listeners_changed(const Config& config);
+    // Something else listens or is local now: changes the services made of listeners and
+    // the addresses of local services, and nothing else.
+    void services_changed(const Config& config);
 
     // The host's sysctls changed since the policy was made: the SYN-ACKs announce no more than
     // the kernel accepts now. Returns whether they did.
@@ -52,6 +53,8 @@ class Guard {
 
     // The link changed: appeared, went, came again, has another MTU or address.
     void link_changed(const Config& config);
+    // Some other link changed, which may be the interface's master or a VLAN on top of it.
+    void surroundings_changed(const Config& config);
 
     // Takes synward off the interface; an interface the config names no more.
     void release();
@@ -79,6 +82,7 @@ class Guard {
     Result<void> enforce_adjusted(const Config& config, const Interface& interface);
     Result<void> read_events();
     void refresh_policy();
+    void take_notes(const CompiledPolicy& policy);
     void take(const Event& event);
     void drop(State state, std::string problem);
 

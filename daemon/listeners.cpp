@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
+
+#include "lib/local_services.h"
 
 namespace synward {
 
@@ -40,7 +43,10 @@ bool ListenerHistory::update(const std::vector<Listener>& seen) {
 Result<std::unique_ptr<Listeners>> Listeners::create(EventLoop& loop, std::function<void()> changed) {
     std::unique_ptr<Listeners> made(new Listeners(std::move(changed)));
     auto timer = Timer::create(loop, [listeners = made.get()] {
-        if (listeners->read()) listeners->changed_();
+        // Addresses that could not be read are tried again.
+        const bool addresses = !listeners->address_problem_.empty() && listeners->read_addresses();
+        const bool sockets = listeners->sockets_ && listeners->read_sockets();
+        if (addresses || sockets) listeners->changed_();
     });
     if (!timer) return tl::unexpected(timer.error());
     made->timer_.emplace(std::move(*timer));
@@ -48,17 +54,32 @@ Result<std::unique_ptr<Listeners>> Listeners::create(EventLoop& loop, std::funct
 }
 
 void Listeners::configure(const Config& config) {
-    following_ = config.daemon.listening;
-    interfaces_ = config.daemon.interfaces;
-    timer_->every(following_ ? std::chrono::seconds(1) : std::chrono::seconds(0));
-    if (following_)
-        read();
+    sockets_ = config.daemon.listening;
+    addresses_ = sockets_ || has_local(config.services);
+    address_problem_.clear();
+    pace();
+    if (sockets_)
+        read_sockets();
     else
         history_ = {};
+    interfaces_ = config.daemon.interfaces;
+    if (addresses_)
+        read_addresses();
+    else
+        local_.clear();
+}
+
+void Listeners::pace() {
+    const bool polls = sockets_ || !address_problem_.empty();
+    timer_->every(polls ? std::chrono::seconds(1) : std::chrono::seconds(0));
+}
+
+void Listeners::addresses_changed() {
+    if (addresses_ && read_addresses()) changed_();
 }
 
 // What cannot be read stays as it was.
-bool Listeners::read() {
+bool Listeners::read_sockets() {
     const auto listeners = read_listeners();
     if (!listeners) {
         if (problem_ != listeners.error().message)
@@ -66,39 +87,64 @@ bool Listeners::read() {
         return false;
     }
     problem_.clear();
-    bool changed = history_.update(*listeners);
-    std::map<std::string, LocalInterface> addresses;
-    for (const std::string& name : interfaces_) {
-        auto local = read_addresses(name);
-        // It is not there (yet): the guard says so.
-        if (!local) continue;
-        const auto known = addresses_.find(name);
-        changed |= known == addresses_.end() || known->second.index != local->index ||
-                   known->second.addresses != local->addresses;
-        addresses.emplace(name, std::move(*local));
+    return history_.update(*listeners);
+}
+
+bool Listeners::read_addresses() {
+    auto network = read_local_network();
+    const std::string problem = network ? std::string() : network.error().message;
+    if (problem != address_problem_) {
+        if (!network) spdlog::error("local addresses are not followed: {}", problem);
+        address_problem_ = problem;
+        pace();
     }
-    addresses_ = std::move(addresses);
-    return changed;
+    if (!network) return false;
+    std::map<std::string, LocalAddresses> local;
+    for (const std::string& name : interfaces_) local.emplace(name, local_addresses(*network, name));
+    if (local == local_) return false;
+    local_ = std::move(local);
+    return true;
+}
+
+LocalAddresses Listeners::local(const std::string& interface) const {
+    const auto known = local_.find(interface);
+    if (known != local_.end() && known->second.index) return known->second;
+    // At a reload, or of an interface that has just appeared, nothing was read yet.
+    const auto network = read_local_network();
+    return network ? local_addresses(*network, interface) : LocalAddresses{};
 }
 
 Config Listeners::effective(const Config& config, const std::string& interface) {
-    if (!config.daemon.listening) return config;
-    // At a reload, or for an interface that has just appeared, nothing was read yet.
-    if (!following_) history_.update(read_listeners().value_or(std::vector<Listener>{}));
-    if (!addresses_.contains(interface))
-        if (auto local = read_addresses(interface)) addresses_.emplace(interface, std::move(*local));
+    if (!config.daemon.listening) notes_.erase(interface);
+    if (!config.daemon.listening && !has_local(config.services)) return config;
+    const LocalAddresses here = local(interface);
     Config result = config;
-    auto found = listening_services(history_.believed(), addresses_[interface], config);
+    fill_local(result.services, here);
+    if (!config.daemon.listening) return result;
+    if (!sockets_) history_.update(read_listeners().value_or(std::vector<Listener>{}));
+    auto found = listening_services(history_.believed(), here, result);
     result.services = std::move(found.services);
-    if (auto& told = unprotected_[interface]; told != found.unprotected) {
-        told = found.unprotected;
-        if (!told.empty())
-            spdlog::warn(
-                "{}: something listens on {}, but there is room for {} services only; name the ports "
-                "that matter in a [[service]]",
-                interface, fmt::join(told, ", "), SW_SERVICES - 1);
+    std::vector<std::string> notes;
+    if (!found.unprotected.empty())
+        notes.push_back(
+            fmt::format("something listens on {}, but there is room for {} services only; name the ports "
+                        "that matter in a [[service]]",
+                        fmt::join(found.unprotected, ", "), SW_SERVICES - 1));
+    if (!found.beyond.empty())
+        notes.push_back(
+            fmt::format("what listens on {} is bound to a device beyond {} (a VRF, a VLAN, a bridge), where "
+                        "the program cannot look it up: its SYNs pass unanswered",
+                        fmt::join(found.beyond, ", "), interface));
+    if (auto& told = notes_[interface]; told != notes) {
+        told = std::move(notes);
+        for (const std::string& note : told) spdlog::warn("{}: {}", interface, note);
     }
     return result;
+}
+
+std::vector<std::string> Listeners::notes(const std::string& interface) const {
+    const auto found = notes_.find(interface);
+    return found == notes_.end() ? std::vector<std::string>() : found->second;
 }
 
 }  // namespace synward

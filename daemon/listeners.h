@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// daemon.services = "listening": what listens on this host, followed.
+// What services follow: what listens on this host (daemon.services = "listening"), and
+// which addresses are local (those, and address = ["local"]).
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include "daemon/timer.h"
 #include "lib/config.h"
 #include "lib/listeners.h"
+#include "lib/local_addresses.h"
 
 namespace synward {
 
@@ -36,7 +38,7 @@ class ListenerHistory {
     std::map<Listener, unsigned> doubts_;  // readings in a row that spoke against what is believed
 };
 
-// Reads the sockets and the interfaces' addresses once a second. One thread.
+// Reads the sockets once a second, and the addresses when it is told to. One thread.
 class Listeners {
   public:
     // `changed`: the services of some interface may be others now.
@@ -47,24 +49,30 @@ class Listeners {
 
     // Begins or ends to follow, as the config says; then reads at once.
     void configure(const Config& config);
-    [[nodiscard]] bool following() const { return following_; }
+    // Addresses or interfaces have changed.
+    void addresses_changed();
 
-    // The config with services for what listens and can be reached by the interface;
-    // as it is where listeners are not followed.
+    // The config with services for what listens and can be reached by the interface, and
+    // with what is local there; as it is where neither is followed.
     [[nodiscard]] Config effective(const Config& config, const std::string& interface);
+    // What of that cannot be protected, in words.
+    [[nodiscard]] std::vector<std::string> notes(const std::string& interface) const;
 
   private:
     explicit Listeners(std::function<void()> changed) : changed_(std::move(changed)) {}
-    bool read();
+    void pace();
+    bool read_sockets();
+    bool read_addresses();
+    [[nodiscard]] LocalAddresses local(const std::string& interface) const;
 
     std::function<void()> changed_;
     std::optional<Timer> timer_;
     ListenerHistory history_;
     std::vector<std::string> interfaces_;
-    std::map<std::string, LocalInterface> addresses_;
-    std::map<std::string, std::vector<std::uint16_t>> unprotected_;  // already told
-    std::string problem_;                                            // likewise
-    bool following_ = false;
+    std::map<std::string, LocalAddresses> local_;  // only while it is followed
+    std::map<std::string, std::vector<std::string>> notes_;
+    std::string problem_, address_problem_;     // already told
+    bool sockets_ = false, addresses_ = false;  // followed
 };
 
 }  // namespace synward

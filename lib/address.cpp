@@ -84,6 +84,18 @@ bool Prefix::contains(const Address& other) const {
     return true;
 }
 
+std::size_t Prefix::count(std::size_t most) const {
+    const unsigned free = address.bits() - length;
+    return free < 32 ? std::min(std::size_t{1} << free, most + 1) : most + 1;
+}
+
+Address Prefix::at(std::uint32_t number) const {
+    Address result = address;
+    for (unsigned byte = address.bits() / 8; number; number >>= 8)
+        result.bytes[--byte] |= static_cast<std::uint8_t>(number);
+    return result;
+}
+
 std::string Prefix::to_string() const {
     return is_host() ? address.to_string() : address.to_string() + "/" + std::to_string(length);
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,7 +40,10 @@ struct Prefix {
     [[nodiscard]] static std::optional<Prefix> parse(std::string_view text, bool* host_bits = nullptr);
     [[nodiscard]] bool is_host() const { return length == address.bits(); }
     [[nodiscard]] bool contains(const Address& other) const;
-    [[nodiscard]] std::string to_string() const;  // a host without "/32", "/128"
+    // How many addresses it has; `most` + 1 where it has more than `most`.
+    [[nodiscard]] std::size_t count(std::size_t most) const;
+    [[nodiscard]] Address at(std::uint32_t number) const;  // the number-th of them, from 0
+    [[nodiscard]] std::string to_string() const;           // a host without "/32", "/128"
 
     auto operator<=>(const Prefix&) const = default;
 };

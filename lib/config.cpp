@@ -524,11 +524,17 @@ class Parser {
         read_.each(node, path + "address", [&](const toml::node& element) {
             const auto text = read_.string(element, path + "address");
             if (!text) return;
+            if (*text == "local") {
+                if (std::exchange(service.local, true))
+                    read_.mistake(element, path + "address", "\"local\" is listed twice");
+                return;
+            }
             const auto address = Address::parse(*text);
             if (!address || *address == Address{} || *address == Address{.family = SW_IPV6})
                 read_.mistake(element, path + "address",
-                              "no address of an interface; one like \"192.0.2.1\" or \"2001:db8::1\" is "
-                              "allowed, and for every address leave the key out");
+                              "no address of an interface; one like \"192.0.2.1\" or \"2001:db8::1\" and "
+                              "\"local\" (all that are local) are allowed; for every address leave the key "
+                              "out");
             else if (std::find(service.addresses.begin(), service.addresses.end(), *address) !=
                      service.addresses.end())
                 read_.mistake(element, path + "address",
@@ -539,7 +545,8 @@ class Parser {
     }
 
     // Every address and port belongs to one service. A port is either protected
-    // on every address or on named ones: the program looks in one place only.
+    // on every address or on named ones: the program looks in one place only. "local"
+    // leaves to other services what they name, but there can be one of it only.
     void claim(const toml::table& table, const std::string& path, const ServiceConfig& service) {
         const toml::node* node = table.get("port");
         if (!node) return;
@@ -555,6 +562,17 @@ class Parser {
                                               port, taken.begin()->second));
                 taken.try_emplace(Address{}, service.name);
                 continue;
+            }
+            if (service.local) {
+                const auto other =
+                    taken.contains(Address{}) ? taken.find(Address{}) : taken.find(local_claim);
+                if (other != taken.end())
+                    read_.mistake(*node, path + "port",
+                                  fmt::format("{} is already protected on every local address by service "
+                                              "'{}'; give this one other addresses or ports",
+                                              port, other->second));
+                else
+                    taken.try_emplace(local_claim, service.name);
             }
             for (const Address& address : service.addresses) {
                 const auto other = taken.contains(Address{}) ? taken.find(Address{}) : taken.find(address);
@@ -582,6 +600,9 @@ class Parser {
         else
             target = static_cast<Target>(*value);
     }
+
+    // No service can name it.
+    static constexpr Address local_claim{.family = SW_IPV6};
 
     ConfigReader read_;
     Config config_;

@@ -50,8 +50,13 @@ struct Settings {
 struct ServiceConfig {
     std::string name;  // 1 to SW_NAME_LENGTH - 1 characters
     std::vector<std::uint16_t> ports;
-    std::vector<Address> addresses;  // empty: every address
-    Settings settings;               // defaults and own, merged
+    std::vector<Address> addresses;  // without these and `local`: every address
+    bool local = false;              // whatever is local on the interface, too
+    // What that is: of one interface, for compile_policy(); see lib/local_services.h.
+    std::vector<Prefix> local_prefixes;
+    Settings settings;  // defaults and own, merged
+
+    [[nodiscard]] bool everywhere() const { return addresses.empty() && !local; }
 };
 
 struct DaemonConfig {

@@ -13,61 +13,45 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
-#include <memory>
+#include <utility>
 
 #include "lib/descriptor.h"
+#include "lib/links.h"
 #include "lib/netlink.h"
 
 namespace synward {
 namespace {
 
-struct Link {
+struct Device {
     Interface interface;
     bool loopback = false;
-    std::string kind;
-    unsigned lower = 0;   // index of the device below
-    unsigned master = 0;  // index of the bridge, bond, VRF it belongs to
-    bool moved = false;   // `lower` is of another network namespace
 };
 
-int read_kind(const nlattr* attribute, void* data) {
-    if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND)
-        *static_cast<std::string*>(data) = mnl_attr_get_str(attribute);
-    return MNL_CB_OK;
-}
+// All of the namespace, and how they hang together.
+struct Devices {
+    std::vector<Device> all;
+    std::vector<Link> links;
+};
 
 int read_attribute(const nlattr* attribute, void* data) {
-    auto& link = *static_cast<Link*>(data);
+    auto& device = *static_cast<Device*>(data);
     switch (mnl_attr_get_type(attribute)) {
         case IFLA_IFNAME:
-            link.interface.name = mnl_attr_get_str(attribute);
+            device.interface.name = mnl_attr_get_str(attribute);
             break;
         case IFLA_MTU:
-            link.interface.mtu = mnl_attr_get_u32(attribute);
+            device.interface.mtu = mnl_attr_get_u32(attribute);
             break;
         case IFLA_NUM_RX_QUEUES:
-            link.interface.rx_queues = std::max(1u, mnl_attr_get_u32(attribute));
-            break;
-        case IFLA_LINK:
-            link.lower = mnl_attr_get_u32(attribute);
-            break;
-        case IFLA_LINK_NETNSID:
-            link.moved = true;
-            break;
-        case IFLA_MASTER:
-            link.master = mnl_attr_get_u32(attribute);
+            device.interface.rx_queues = std::max(1u, mnl_attr_get_u32(attribute));
             break;
         case IFLA_ADDRESS:
-            if (mnl_attr_get_payload_len(attribute) == link.interface.mac.size())
-                std::memcpy(link.interface.mac.data(), mnl_attr_get_payload(attribute),
-                            link.interface.mac.size());
-            break;
-        case IFLA_LINKINFO:
-            mnl_attr_parse_nested(attribute, read_kind, &link.kind);
+            if (mnl_attr_get_payload_len(attribute) == device.interface.mac.size())
+                std::memcpy(device.interface.mac.data(), mnl_attr_get_payload(attribute),
+                            device.interface.mac.size());
             break;
         default:
             break;
@@ -75,30 +59,24 @@ int read_attribute(const nlattr* attribute, void* data) {
     return MNL_CB_OK;
 }
 
-int read_link(const nlmsghdr* message, void* data) {
+void read_device(const nlmsghdr* message, std::vector<Device>& devices) {
     const auto* header = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
-    Link link;
-    link.interface.index = header->ifi_index;
-    link.interface.up = header->ifi_flags & IFF_UP;
-    link.loopback = header->ifi_flags & IFF_LOOPBACK;
-    mnl_attr_parse(message, sizeof *header, read_attribute, &link);
-    static_cast<std::vector<Link>*>(data)->push_back(std::move(link));
-    return MNL_CB_OK;
+    Device device;
+    device.interface.index = header->ifi_index;
+    device.interface.up = header->ifi_flags & IFF_UP;
+    device.loopback = header->ifi_flags & IFF_LOOPBACK;
+    mnl_attr_parse(message, sizeof *header, read_attribute, &device);
+    devices.push_back(std::move(device));
 }
 
-Result<std::vector<Link>> dump_links() {
+Result<Devices> read_devices() {
     auto socket = NetlinkSocket::open(NETLINK_ROUTE);
     if (!socket) return tl::unexpected(socket.error());
-    std::array<char, 64> buffer{};
-    nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
-    request->nlmsg_type = RTM_GETLINK;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(request, sizeof(ifinfomsg)))->ifi_family = AF_UNSPEC;
-    std::vector<Link> links;
-    const auto answer =
-        socket->ask({buffer.data(), request->nlmsg_len}, [&](const nlmsghdr* m) { read_link(m, &links); });
-    if (answer.error) return fail_answer(answer, "cannot list the interfaces by rtnetlink");
-    return links;
+    Devices devices;
+    auto links = read_links(*socket, [&](const nlmsghdr* m) { read_device(m, devices.all); });
+    if (!links) return tl::unexpected(links.error());
+    devices.links = std::move(*links);
+    return devices;
 }
 
 // By ioctl on a socket, so that it is about the caller's network namespace,
@@ -119,31 +97,41 @@ void refine_queues(Interface& interface) {
         interface.rx_queues = channels.rx_count + channels.combined_count;
 }
 
-void look_around(Link& of, const std::vector<Link>& links) {
-    Interface& interface = of.interface;
-    for (const Link& link : links) {
-        const bool above = link.lower == interface.index && !link.moved;
-        if (above && link.kind == "vlan") interface.vlans.push_back(link.interface.name);
+// What other devices say of it.
+void surround(Interface& interface, const Devices& devices) {
+    const auto self = std::ranges::find(devices.links, interface.index, &Link::index);
+    const unsigned master = self == devices.links.end() ? 0 : self->master;
+    const auto other_mac = [&](const Link& link) {
+        return std::ranges::any_of(devices.all, [&](const Device& device) {
+            return device.interface.index == link.index && device.interface.mac != interface.mac;
+        });
+    };
+    for (const Link& link : devices.links) {
+        const bool above = link.lower == interface.index;
+        if (above && link.kind == "vlan") interface.vlans.push_back(link.name);
         const bool virtual_mac = above && (link.kind == "macvlan" || link.kind == "macvtap");
         // A VRF is a master too, but takes no frames.
-        const bool master = link.interface.index == of.master && link.kind != "vrf";
-        if ((virtual_mac || master) && link.interface.mac != interface.mac)
-            interface.stations.push_back({link.interface.name, link.kind});
+        const bool enslaves = link.index == master && link.kind != "vrf";
+        if ((virtual_mac || enslaves) && other_mac(link)) interface.stations.push_back({link.name, link.kind});
     }
+    const Reach way = reach(devices.links, interface.index);
+    for (const Link& receiver : way.receivers) interface.receivers.push_back(receiver.name);
+    interface.vrf = way.vrf;
+    interface.vrf_tagged = way.vrf_tagged;
 }
 
 }  // namespace
 
 Result<Interface> find_interface(const std::string& name) {
-    auto links = dump_links();
-    if (!links) return tl::unexpected(links.error());
+    auto devices = read_devices();
+    if (!devices) return tl::unexpected(devices.error());
     std::vector<std::string> names;
-    for (Link& link : *links) {
-        names.push_back(link.interface.name);
-        if (link.interface.name != name) continue;
-        look_around(link, *links);
-        refine_queues(link.interface);
-        return std::move(link.interface);
+    for (Device& device : devices->all) {
+        names.push_back(device.interface.name);
+        if (device.interface.name != name) continue;
+        surround(device.interface, *devices);
+        refine_queues(device.interface);
+        return std::move(device.interface);
     }
     return fail(ErrorCode::missing,
                 fmt::format("there is no interface '{}' in this network namespace; there are {}", name,
@@ -151,14 +139,14 @@ Result<Interface> find_interface(const std::string& name) {
 }
 
 Result<std::vector<Interface>> list_interfaces() {
-    auto links = dump_links();
-    if (!links) return tl::unexpected(links.error());
+    auto devices = read_devices();
+    if (!devices) return tl::unexpected(devices.error());
     std::vector<Interface> interfaces;
-    for (Link& link : *links) {
-        if (link.loopback) continue;
-        look_around(link, *links);
-        refine_queues(link.interface);
-        interfaces.push_back(link.interface);
+    for (Device& device : devices->all) {
+        if (device.loopback) continue;
+        surround(device.interface, *devices);
+        refine_queues(device.interface);
+        interfaces.push_back(std::move(device.interface));
     }
     std::sort(interfaces.begin(), interfaces.end(),
               [](const Interface& a, const Interface& b) { return a.index < b.index; });

@@ -30,6 +30,17 @@ struct Interface {
     std::vector<std::string> vlans;  // names of VLAN devices on top of it
     // A master (bridge, bond, team) with another MAC address; macvlan devices, as VRRP makes them.
     std::vector<Station> stations;
+    // Of lib/links.h: names of the devices by which the kernel's IP gets its packets, and
+    // whether these may be in a VRF or bridge, without and with a VLAN tag.
+    std::vector<std::string> receivers;
+    bool vrf = false;
+    bool vrf_tagged = false;
+
+    // Whether a policy for the one fits the other.
+    [[nodiscard]] bool same_place(const Interface& other) const {
+        return mtu == other.mtu && mac == other.mac && receivers == other.receivers && vrf == other.vrf &&
+               vrf_tagged == other.vrf_tagged;
+    }
 };
 
 // By rtnetlink. Code `missing` names the interfaces that do exist.

@@ -64,6 +64,7 @@ json services_json(const CompiledPolicy& policy, const std::vector<ServiceState>
             {"delivery", delivery_name(s.delivery)},
             {"ports", view.ports},
             {"addresses", std::move(addresses)},
+            {"local", s.local != 0},
             {"arm_rate", view.arm_rate},
             {"disarm_rate", view.disarm_rate},
             {"hold_ms", view.hold.count()},

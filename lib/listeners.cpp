@@ -8,6 +8,7 @@
 #include <set>
 
 #include "lib/abi/maps.h"
+#include "lib/local_services.h"
 
 namespace synward {
 namespace {
@@ -90,43 +91,51 @@ Result<std::optional<CompiledPolicy>> follow_listeners(const CompiledPolicy& liv
     return std::optional(std::move(policy));
 }
 
-ListeningServices listening_services(const std::vector<Listener>& listeners, const LocalInterface& interface,
+ListeningServices listening_services(const std::vector<Listener>& listeners, const LocalAddresses& local,
                                      const Config& config) {
     std::set<std::uint16_t> configured;
     std::set<std::string> taken;
+    std::size_t places = place_local(config.services).places.size();
     for (const ServiceConfig& service : config.services) {
         configured.insert(service.ports.begin(), service.ports.end());
         taken.insert(service.name);
+        places += service.ports.size() * service.addresses.size();
     }
+    ListeningServices result;
     std::map<std::uint16_t, Places> wanted;
     for (const Listener& listener : listeners) {
         if (configured.contains(listener.port) || is_loopback(listener.address)) continue;
-        if (listener.interface && listener.interface != interface.index) continue;
+        if (listener.interface && listener.interface != local.index) {
+            const auto& beyond = local.beyond;
+            if (std::ranges::find(beyond, listener.interface) != beyond.end())
+                result.beyond.push_back(listener.port);
+            continue;
+        }
         // The program looks for a listener of each address anyway: what has none passes.
         if (is_any(listener.address))
             wanted[listener.port].every = true;
-        else if (std::ranges::find(interface.addresses, listener.address) != interface.addresses.end())
+        else if (local.contains(listener.address))
             wanted[listener.port].addresses.insert(listener.address);
     }
 
-    ListeningServices result;
     result.services = config.services;
-    std::size_t places = 0;
-    for (const ServiceConfig& service : config.services)
-        places += service.ports.size() * service.addresses.size();
     for (const auto& [port, where] : wanted) {
         const std::string name = fmt::format("port-{}", port);
         const std::size_t more = where.every ? 0 : where.addresses.size();
-        if (result.services.size() >= SW_SERVICES - 1 || places + more > SW_ADDRESSES / SW_GENERATIONS ||
+        if (result.services.size() >= SW_SERVICES - 1 || places + more > most_places ||
             taken.contains(name)) {
             result.unprotected.push_back(port);
             continue;
         }
         places += more;
-        ServiceConfig service{.name = name, .ports = {port}, .addresses = {}, .settings = config.defaults};
+        ServiceConfig service{.name = name, .ports = {port}};
+        service.settings = config.defaults;
         if (!where.every) service.addresses.assign(where.addresses.begin(), where.addresses.end());
         result.services.push_back(std::move(service));
     }
+    std::ranges::sort(result.beyond);
+    const auto twice = std::ranges::unique(result.beyond);
+    result.beyond.erase(twice.begin(), twice.end());
     return result;
 }
 

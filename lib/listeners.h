@@ -10,6 +10,7 @@
 #include "lib/address.h"
 #include "lib/config.h"
 #include "lib/host.h"
+#include "lib/local_addresses.h"
 #include "lib/policy.h"
 #include "lib/result.h"
 
@@ -25,29 +26,24 @@ struct Listener {
     auto operator<=>(const Listener&) const = default;
 };
 
-// An interface by which packets come, and its addresses.
-struct LocalInterface {
-    unsigned index = 0;
-    std::vector<Address> addresses;
-};
-
 // By sock_diag, of the caller's network namespace; sorted, each once.
 [[nodiscard]] Result<std::vector<Listener>> read_listeners();
-// Of the interface of this name; code `missing` where there is none.
-[[nodiscard]] Result<LocalInterface> read_addresses(const std::string& interface);
 
 struct ListeningServices {
     std::vector<ServiceConfig> services;     // the config's own first, then "port-443"
     std::vector<std::uint16_t> unprotected;  // ports for which there was no room
+    // Ports with a listener that is bound to another device which the packets pass (a VRF,
+    // a VLAN, a bridge): the program cannot look it up, so that its SYNs pass.
+    std::vector<std::uint16_t> beyond;
 };
 
 // The services of an interface: those that the config names, with their own settings, and
 // one of [defaults] for each other port on which something listens that packets of this
 // interface can reach. A port with a listener on every address is protected on every
-// address, else on those of the interface that have one. Listeners of loopback addresses,
-// of other interfaces and of ports that the config has are left out. Pure.
+// address, else on those local addresses that have one. Listeners of loopback addresses,
+// bound to other interfaces and of ports that the config has are left out. Pure.
 [[nodiscard]] ListeningServices listening_services(const std::vector<Listener>& listeners,
-                                                   const LocalInterface& interface, const Config& config);
+                                                   const LocalAddresses& local, const Config& config);
 
 // The live policy with the services of listeners that are in `effective` (the config with
 // listening_services()) and not in `config`; nothing where that changes nothing. Other

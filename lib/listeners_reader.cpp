@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the kernel says of listeners and addresses, for lib/listeners.h.
+// What the kernel says of listeners, for lib/listeners.h.
 #include <arpa/inet.h>
-#include <fmt/format.h>
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -13,7 +11,6 @@
 #include <array>
 #include <cstring>
 
-#include "lib/interface.h"
 #include "lib/listeners.h"
 #include "lib/netlink.h"
 
@@ -54,40 +51,6 @@ void take_listener(const nlmsghdr* message, std::vector<Listener>& listeners) {
     }
 }
 
-struct AddressReading {
-    unsigned index;
-    std::vector<Address>* addresses;
-};
-
-struct AddressMessage {
-    Address address;
-    bool local = false;  // IFA_LOCAL was there: of a point-to-point link, IFA_ADDRESS is the other end's
-    bool found = false;
-};
-
-int read_address(const nlattr* attribute, void* data) {
-    auto& message = *static_cast<AddressMessage*>(data);
-    const unsigned type = mnl_attr_get_type(attribute);
-    if (type != IFA_LOCAL && (type != IFA_ADDRESS || message.local)) return MNL_CB_OK;
-    const std::size_t size = message.address.bits() / 8;
-    if (mnl_attr_get_payload_len(attribute) < size) return MNL_CB_OK;
-    std::memcpy(message.address.bytes.data(), mnl_attr_get_payload(attribute), size);
-    message.local = type == IFA_LOCAL;
-    message.found = true;
-    return MNL_CB_OK;
-}
-
-void take_address(const nlmsghdr* message, const AddressReading& reading) {
-    if (message->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(message) < sizeof(ifaddrmsg)) return;
-    const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
-    if (header->ifa_index != reading.index) return;
-    if (header->ifa_family != AF_INET && header->ifa_family != AF_INET6) return;
-    AddressMessage read;
-    read.address.family = header->ifa_family == AF_INET ? SW_IPV4 : SW_IPV6;
-    mnl_attr_parse(message, sizeof *header, read_address, &read);
-    if (read.found) reading.addresses->push_back(read.address);
-}
-
 }  // namespace
 
 Result<std::vector<Listener>> read_listeners() {
@@ -114,25 +77,6 @@ Result<std::vector<Listener>> read_listeners() {
     const auto twice = std::ranges::unique(listeners);
     listeners.erase(twice.begin(), twice.end());
     return listeners;
-}
-
-Result<LocalInterface> read_addresses(const std::string& name) {
-    const auto interface = find_interface(name);
-    if (!interface) return tl::unexpected(interface.error());
-    auto socket = NetlinkSocket::open(NETLINK_ROUTE);
-    if (!socket) return tl::unexpected(socket.error());
-    LocalInterface local{.index = interface->index, .addresses = {}};
-    std::array<char, 64> buffer{};
-    nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
-    request->nlmsg_type = RTM_GETADDR;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(ifaddrmsg)))->ifa_family = AF_UNSPEC;
-    const auto answer = socket->ask({buffer.data(), request->nlmsg_len}, [&](const nlmsghdr* m) {
-        take_address(m, {local.index, &local.addresses});
-    });
-    if (answer.error) return fail_answer(answer, fmt::format("cannot list the addresses of {}", name));
-    std::ranges::sort(local.addresses);
-    return local;
 }
 
 }  // namespace synward

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstring>
 #include <numeric>
+#include <set>
 #include <tuple>
 
 #include "lib/keys.h"
@@ -53,6 +54,19 @@ bool always_armed(unsigned mode) {
 }
 bool arms_itself(unsigned mode) {
     return mode == SW_MODE_AUTO || mode == SW_MODE_MONITOR;
+}
+
+// Which services are protected where they were not.
+std::array<bool, SW_SERVICES> gain_places(const CompiledPolicy& policy, const CompiledPolicy& old) {
+    std::array<bool, SW_SERVICES> gained{};
+    for (unsigned port = 0; port < SW_PORTS; port++)
+        if (const unsigned i = policy.ports[port]; i < SW_SERVICES && i != old.ports[port]) gained[i] = true;
+    std::set<std::tuple<Address, std::uint16_t, std::uint16_t>> known;
+    for (const AddressEntry& e : old.addresses) known.insert({e.address, e.port, e.service});
+    for (const AddressEntry& e : policy.addresses)
+        if (e.service < SW_SERVICES && !known.contains({e.address, e.port, e.service}))
+            gained[e.service] = true;
+    return gained;
 }
 
 }  // namespace
@@ -164,8 +178,16 @@ Result<void> LivePolicy::reset_service(unsigned service) {
 }
 
 void LivePolicy::prepare_states(const CompiledPolicy& policy, const CompiledPolicy& old) {
-    for (unsigned i = 1; i < SW_SERVICES; i++)
-        if (policy.services[i].name[0]) change_mode(*state(i), old.services[i].mode, policy.services[i].mode);
+    const auto gained = gain_places(policy, old);
+    for (unsigned i = 1; i < SW_SERVICES; i++) {
+        if (!policy.services[i].name[0]) continue;
+        const unsigned before = old.services[i].mode;
+        const unsigned after = policy.services[i].mode;
+        change_mode(*state(i), before, after);
+        // Connections of a port or address that was not protected came unseen, too.
+        if (gained[i] && before == after && (always_armed(after) || load(state(i)->armed)))
+            std::atomic_ref(state(i)->armings).fetch_add(1);
+    }
 }
 
 void LivePolicy::store_config(const sw_config& wanted, std::uint32_t generation, std::uint32_t epoch) {

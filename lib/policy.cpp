@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "lib/keys.h"
+#include "lib/local_services.h"
 #include "lib/names.h"
 
 namespace synward {
@@ -94,6 +95,13 @@ class Compiler {
         c.reply = rate_limit(config_.limits.reply_rate, spread, hz);
         c.prefix = rate_limit(config_.limits.prefix_rate, spread, hz);
         if (config_.escalates()) c.flags |= SW_FLAG_REPORT;
+        if (interface_.vrf) c.flags |= SW_FLAG_VRF;
+        if (interface_.vrf_tagged) c.flags |= SW_FLAG_VRF_TAGGED;
+        if ((interface_.vrf || interface_.vrf_tagged) && !(c.flags & SW_FLAG_GATEWAY))
+            note_once(
+                fmt::format("{} end in a VRF or bridge: only listeners bound to {} itself are protected "
+                            "there, what others get passes (docs/kernels.md)",
+                            interface_.vrf ? "its packets" : "packets of its VLANs", interface_.name));
         // Packets whose port cannot be read belong to no service.
         budget(config_.defaults, policy_.services[0]);
     }
@@ -130,14 +138,18 @@ class Compiler {
             if (!compiled) return tl::unexpected(compiled.error());
             policy_.services[index] = *compiled;
             for (const std::uint16_t port : s.ports) {
-                if (s.addresses.empty())
-                    policy_.ports[port] = static_cast<std::uint16_t>(index);
-                else
-                    policy_.ports[port] = SW_PORT_BY_ADDRESS;
+                policy_.ports[port] =
+                    s.everywhere() ? static_cast<std::uint16_t>(index) : std::uint16_t{SW_PORT_BY_ADDRESS};
                 for (const Address& a : s.addresses)
                     policy_.addresses.push_back({a, port, static_cast<std::uint16_t>(index)});
             }
         }
+        LocalPlaces local = place_local(config_.services);
+        for (const LocalPlaces::Place& place : local.places)
+            policy_.addresses.push_back(
+                {place.address, place.port, static_cast<std::uint16_t>(policy_.find(*place.service))});
+        for (const auto& [service, why] : local.left)
+            note_once(fmt::format("service '{}': {}", service, why));
         return {};
     }
 
@@ -153,6 +165,7 @@ class Compiler {
         sw_service out{};
         s.name.copy(out.name, sizeof out.name - 1);
         out.mode = set.mode;
+        out.local = s.local;
         out.delivery = static_cast<std::uint8_t>(choice->delivery);
         out.stray = set.stray;
         out.fragment = set.fragment;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <tuple>
 
+#include "lib/local_services.h"
 #include "lib/names.h"
 #include "lib/privilege.h"
 
@@ -57,6 +58,18 @@ void check_rules(const Config& config, std::vector<Finding>& findings) {
     for (const char* command : {"iptables-nft-save 2>/dev/null", "ip6tables-nft-save 2>/dev/null",
                                 "iptables-legacy-save 2>/dev/null", "ip6tables-legacy-save 2>/dev/null"})
         if (const auto text = output_of(command)) append(findings, check_iptables(config, *text));
+}
+
+// What becomes of address = ["local"] on an interface.
+void check_local(const Config& config, const std::string& interface, std::vector<Finding>& findings) {
+    auto services = config.services;
+    if (const auto done = read_local(services, interface); !done) {
+        findings.push_back({Severity::error, interface, done.error().message, "run this as root"});
+        return;
+    }
+    for (const auto& [service, why] : place_local(services).left)
+        findings.push_back({Severity::warning, fmt::format("service {} on {}", service, interface), why,
+                            "correct its `address`, or what is local"});
 }
 
 struct Deliveries {
@@ -196,6 +209,7 @@ std::vector<Finding> preflight(const Config& config, Depth depth) {
             continue;
         }
         append(findings, check_interface(*interface, vlan_offload_on(name), lro_on(name)));
+        check_local(config, name, findings);
     }
     append(findings, check_sysctls(config, read_host(config.daemon.interfaces.empty()
                                                          ? std::string("all")

@@ -111,7 +111,7 @@ static __always_inline void arm_syn(struct xdp_md *ctx, const struct sw_config *
 		return;
 	/* once in a window: does the listener keep up? */
 	answer.overflows = 0;
-	lookup_listener_of(ctx, v, &answer, family);
+	lookup_listener_of(ctx, config, v, &answer, family);
 	if (answer.overflows)
 		arm_now(state, index, SW_EVENT_OVERFLOW, arm_rate(config, state->last_syns), now);
 }

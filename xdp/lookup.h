@@ -119,7 +119,21 @@ static __always_inline bool lookup_forwards(struct xdp_md *ctx, const struct bpf
 	       result == BPF_FIB_LKUP_RET_FRAG_NEEDED;
 }
 
+/*
+ * In a VRF the kernel gives connections of a listener that is bound to no device (it
+ * needs tcp_l3mdev_accept) to the VRF, and a look-up from here finds what is bound to
+ * this device or to none. A bridge loses the request socket that tc gives a packet. So only a listener bound to this device has connections that
+ * are found again; for all others the kernel is left alone.
+ */
+static __always_inline bool lookup_bound(const struct sw_config *config, const struct view *v)
+{
+	__u32 flag = v->l3 - v->data > (long)sizeof(struct ethhdr) ? SW_FLAG_VRF_TAGGED : SW_FLAG_VRF;
+
+	return config->flags & flag;
+}
+
 struct listener_answer {
+	__u32 bound;	 /* asked: only one that is bound to a device counts */
 	__u32 kind;	 /* enum sw_listener_kind */
 	__u32 overflows; /* the queue fills up */
 };
@@ -144,7 +158,7 @@ static __always_inline void lookup_listener(struct xdp_md *ctx, struct bpf_sock_
 	sk = bpf_skc_lookup_tcp(ctx, tuple, size, BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return;
-	if (sk->state == TCP_LISTEN) {
+	if (sk->state == TCP_LISTEN && (!answer->bound || sk->bound_dev_if)) {
 		answer->kind = SW_LISTENER_PLAIN;
 		tp = (struct tcp_sock *)bpf_skc_to_tcp_sock(sk);
 		if (tp)
@@ -184,9 +198,11 @@ __attribute__((noinline)) int lookup_listener6(struct xdp_md *ctx, struct cookie
 	return 0;
 }
 
-static __always_inline void lookup_listener_of(struct xdp_md *ctx, struct view *v,
-					       struct listener_answer *answer, const int family)
+static __always_inline void lookup_listener_of(struct xdp_md *ctx, const struct sw_config *config,
+					       struct view *v, struct listener_answer *answer,
+					       const int family)
 {
+	answer->bound = lookup_bound(config, v);
 	if (family == SW_IPV4) {
 		lookup_listener4(ctx, v->in.source[0], v->in.destination[0], v->in.ports >> 16,
 				 answer);
@@ -204,13 +220,17 @@ static __always_inline __u32 lookup_listener_cached(struct xdp_md *ctx,
 						    const int family)
 {
 	__u64 tag = hash_listener(config->hash_key, v->in.destination, v->in.ports, family);
-	struct sw_listener *slot = &cpu->listener[hash_listener_slot(config->hash_key, tag)];
 	struct listener_answer answer;
+	struct sw_listener *slot;
 
+	/* VLANs and what has no tag may be worlds of their own. */
+	if (config->flags & (SW_FLAG_VRF | SW_FLAG_VRF_TAGGED) && lookup_bound(config, v))
+		tag ^= 1ULL << 62;
+	slot = &cpu->listener[hash_listener_slot(config->hash_key, tag)];
 	if (slot->tag == tag && now - slot->tick < config->listener_ticks)
 		return slot->kind;
 	answer.kind = SW_LISTENER_NONE;
-	lookup_listener_of(ctx, v, &answer, family);
+	lookup_listener_of(ctx, config, v, &answer, family);
 	slot->tag = tag;
 	slot->tick = now;
 	slot->kind = answer.kind;

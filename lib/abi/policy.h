@@ -91,7 +91,7 @@ struct sw_service {
 	__u8 ttl[SW_FAMILIES]; /* TTL, hop limit of the reply */
 	__u8 odd_syn;	       /* enum sw_action; SW_ACTION_PASS: answered like any SYN */
 	__u8 escalate_default; /* enum sw_action but escalate: what exceeds the escalation budget */
-	__u8 reserved;
+	__u8 local; /* 1: protected on the addresses that are local, which user space follows */
 
 	__be16 mss[SW_FAMILIES];	/* MSS that the reply announces */
 	__be16 window[SW_FAMILIES][2];	/* of the reply: without, with timestamps */
@@ -151,6 +151,8 @@ SW_ASSERT_SIZE(struct sw_epoch_key, 128);
 #define SW_FLAG_CHECK_MAC 0x02 /* pass frames whose destination is not `mac` */
 #define SW_FLAG_TIMESTAMP_COOKIE 0x04 /* the kernel's cookie may carry options in timestamps */
 #define SW_FLAG_REPORT 0x08 /* handshakes and shapes of SYNs are events: somebody learns from them */
+#define SW_FLAG_VRF 0x10 /* frames may end in a VRF or bridge: see xdp/lookup.h */
+#define SW_FLAG_VRF_TAGGED 0x20 /* the same of frames with a VLAN tag */
 
 #define SW_USER_MADE_CLSACT 0x01 /* the interface had no clsact before: unload removes it */
 

@@ -23,7 +23,10 @@ std::vector<std::string> names_of(const std::vector<ServiceConfig>& services) {
     return names;
 }
 
-const LocalInterface eth0{.index = 2, .addresses = {at("192.0.2.1"), at("2001:db8::1")}};
+const LocalAddresses eth0{
+    .index = 2,
+    .beyond = {9},
+    .prefixes = {{at("192.0.2.1"), 32}, {at("203.0.113.0"), 24}, {at("2001:db8::1"), 128}}};
 
 TEST(ListeningServices, WhatIsReachableIsProtectedWithTheDefaults) {
     Config config;
@@ -36,10 +39,16 @@ TEST(ListeningServices, WhatIsReachableIsProtectedWithTheDefaults) {
                                            {at("127.0.1.1"), 26, 0},
                                            {at("::1"), 631, 0},
                                            {at("198.51.100.1"), 8080, 0},
+                                           {at("203.0.113.7"), 8081, 0},
                                            {at("0.0.0.0"), 179, 3},
+                                           {at("0.0.0.0"), 180, 9},
+                                           {at("203.0.113.7"), 180, 9},
                                            {at("0.0.0.0"), 2222, 2}},
                                           eth0, config);
-    ASSERT_THAT(names_of(found.services), ElementsAre("port-80", "port-443", "port-2222"));
+    ASSERT_THAT(names_of(found.services), ElementsAre("port-80", "port-443", "port-2222", "port-8081"));
+    EXPECT_THAT(found.services[3].addresses, ElementsAre(at("203.0.113.7")))
+        << "of a prefix all of which is local";
+    EXPECT_THAT(found.beyond, ElementsAre(180)) << "bound to a device that the packets pass later";
     EXPECT_THAT(found.services[0].addresses, IsEmpty());
     EXPECT_THAT(found.services[1].addresses, ElementsAre(at("192.0.2.1"), at("2001:db8::1")));
     EXPECT_EQ(found.services[1].settings.mode, SW_MODE_COOKIE);
@@ -48,7 +57,7 @@ TEST(ListeningServices, WhatIsReachableIsProtectedWithTheDefaults) {
 
 TEST(ListeningServices, ConfiguredPortsKeepTheirOwnSettings) {
     Config config;
-    ServiceConfig web{.name = "web", .ports = {80, 443}, .addresses = {}, .settings = {}};
+    ServiceConfig web{.name = "web", .ports = {80, 443}};
     web.settings.mode = SW_MODE_MONITOR;
     config.services.push_back(web);
     const auto found = listening_services({{at("0.0.0.0"), 80, 0}, {at("0.0.0.0"), 22, 0}}, eth0, config);
@@ -71,7 +80,7 @@ class Following : public ::testing::Test {
         host_.reqsk = true;
         interface_.name = "eth0";
         interface_.index = 2;
-        ServiceConfig web{.name = "web", .ports = {80}, .addresses = {}, .settings = {}};
+        ServiceConfig web{.name = "web", .ports = {80}};
         config_.services.push_back(web);
     }
     Config effective(const std::vector<Listener>& listeners) const {
@@ -135,7 +144,7 @@ TEST_F(Following, AnAddressThatComesIsProtected) {
 TEST_F(Following, APortThatSomebodyProtectsByHandIsTheirs) {
     auto live = first({});
     Config by_hand;
-    by_hand.services.push_back({.name = "mail", .ports = {25}, .addresses = {}, .settings = {}});
+    by_hand.services.push_back({.name = "mail", .ports = {25}});
     const auto addition = compile_policy(by_hand, host_, interface_, &live);
     ASSERT_TRUE(addition);
     const auto merged = merge_policy(live, *addition);

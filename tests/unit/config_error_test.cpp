@@ -156,6 +156,18 @@ TEST(ConfigError, OneAddressAndPortForTwoServices) {
                 HasSubstr("already protected by service 'b'"));
 }
 
+TEST(ConfigError, OneServiceOfAPortIsOnEveryLocalAddress) {
+    const std::string a = "[[service]]\nname = \"a\"\nport = 80\naddress = \"local\"\n";
+    EXPECT_THAT(refusal(a + "[[service]]\nname = \"b\"\nport = 80\naddress = \"local\"\n"),
+                HasSubstr("80 is already protected on every local address by service 'a'"));
+    EXPECT_THAT(refusal(a + "[[service]]\nname = \"b\"\nport = 80\n"),
+                HasSubstr("already protected by service 'a'"));
+    EXPECT_THAT(refusal("[[service]]\nname = \"b\"\nport = 80\n" + a),
+                HasSubstr("already protected on every local address by service 'b'"));
+    EXPECT_THAT(refusal(service("address = [\"local\", \"local\"]\n")),
+                HasSubstr("\"local\" is listed twice"));
+}
+
 TEST(ConfigError, AddressesAndSources) {
     EXPECT_THAT(refusal(service("address = \"192.0.2.0/24\"\n")), HasSubstr("no address of an interface"));
     EXPECT_THAT(refusal(service("address = \"0.0.0.0\"\n")), HasSubstr("leave the key out"));

@@ -92,6 +92,34 @@ sack = false
     EXPECT_EQ(b.stray, SW_ACTION_PASS);
 }
 
+TEST(Config, LocalAddressesOneByOneAndAll) {
+    const Config config = parsed(R"(
+[[service]]
+name = "all"
+port = 80
+address = "local"
+[[service]]
+name = "own"
+port = 80
+address = ["192.0.2.1"]
+[[service]]
+name = "both"
+port = 443
+address = ["192.0.2.1", "local"]
+[[service]]
+name = "every"
+port = 22
+)");
+    ASSERT_EQ(config.services.size(), 4u);
+    EXPECT_TRUE(config.services[0].local);
+    EXPECT_THAT(config.services[0].addresses, testing::IsEmpty());
+    EXPECT_FALSE(config.services[0].everywhere());
+    EXPECT_FALSE(config.services[1].local);
+    EXPECT_TRUE(config.services[2].local);
+    EXPECT_THAT(config.services[2].addresses, ElementsAre(*Address::parse("192.0.2.1")));
+    EXPECT_TRUE(config.services[3].everywhere());
+}
+
 TEST(Config, EveryKeyOfAServiceIsRead) {
     const Config config = parsed(R"(
 [[service]]

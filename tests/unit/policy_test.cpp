@@ -195,6 +195,15 @@ TEST_F(PolicyTest, TheStationIsCheckedWhereThereIsOne) {
     EXPECT_FALSE(compiled().config.flags & SW_FLAG_CHECK_MAC);
 }
 
+TEST_F(PolicyTest, AVrfIsToldToTheProgram) {
+    EXPECT_FALSE(compiled().config.flags & (SW_FLAG_VRF | SW_FLAG_VRF_TAGGED));
+    interface.vrf_tagged = true;
+    EXPECT_EQ(compiled().config.flags & (SW_FLAG_VRF | SW_FLAG_VRF_TAGGED), unsigned{SW_FLAG_VRF_TAGGED});
+    EXPECT_THAT(compiled().notes, Contains(HasSubstr("packets of its VLANs end in a VRF or bridge")));
+    interface.vrf = true;
+    EXPECT_TRUE(compiled().config.flags & SW_FLAG_VRF);
+}
+
 TEST_F(PolicyTest, RatesAreSharedAmongTheCpusThatReceive) {
     config.limits.reply_rate = 1000;
     config.limits.prefix_rate = 0;

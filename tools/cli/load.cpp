@@ -7,6 +7,7 @@
 #include "lib/host.h"
 #include "lib/instance.h"
 #include "lib/json.h"
+#include "lib/local_services.h"
 #include "lib/policy.h"
 #include "tools/cli/context.h"
 #include "tools/cli/daemon_link.h"
@@ -51,7 +52,9 @@ Result<nlohmann::json> load(const std::string& device, const Parameters& paramet
     auto live = instance->read_policy();
     if (!live) return tl::unexpected(live.error());
     if (!parameters.config.empty()) {
-        const auto policy = compile_policy(config, read_host(device), *interface, &*live);
+        Config here = config;
+        if (auto done = read_local(here.services, device); !done) return tl::unexpected(done.error());
+        const auto policy = compile_policy(here, read_host(device), *interface, &*live);
         if (!policy) return tl::unexpected(policy.error());
         if (auto done = instance->apply(*policy); !done) return tl::unexpected(done.error());
         auto sources = instance->sources();

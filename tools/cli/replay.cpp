@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "lib/host.h"
+#include "lib/local_services.h"
 #include "lib/names.h"
 #include "lib/reasons.h"
 #include "lib/replay/capture.h"
@@ -100,8 +101,14 @@ Result<Setting> set_up(const Parameters& parameters) {
         setting.replayer.emplace(std::move(*made));
         setting.text = fmt::format("the policy of {}, its sources and connections of now", interface.name);
     } else {
-        const auto config = load_config(parameters.config);
+        auto config = load_config(parameters.config);
         if (!config) return tl::unexpected(config.error());
+        if (parameters.device.empty() && has_local(config->services))
+            return fail(ErrorCode::usage,
+                        "the config protects what is local on an interface (address = [\"local\"]); say with "
+                        "--dev which one");
+        if (auto done = read_local(config->services, interface.name); !done)
+            return tl::unexpected(done.error());
         options.object = config->daemon.object;
         options.flows = config->limits.flows;
         options.sources = config->limits.sources;

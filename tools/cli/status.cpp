@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 #include "lib/escalation/module.h"
 #include "lib/escalation/ring.h"
@@ -26,6 +27,16 @@ namespace {
 using nlohmann::json;
 
 std::string places_text(const json& service) {
+    // There may be thousands.
+    if (service.value("local", false)) {
+        std::set<std::uint16_t> ports;
+        std::set<std::string> addresses;
+        for (const auto& place : service["addresses"]) {
+            ports.insert(place["port"].get<std::uint16_t>());
+            addresses.insert(place["address"].get<std::string>());
+        }
+        return fmt::format("{}/local ({})", ports_text({ports.begin(), ports.end()}), addresses.size());
+    }
     std::string text = ports_text(service["ports"].get<std::vector<std::uint16_t>>());
     for (const auto& place : service["addresses"])
         text += fmt::format("{}{}/{}", text.empty() ? "" : " ", place["port"].get<unsigned>(),
