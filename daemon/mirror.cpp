@@ -110,18 +110,16 @@ void Mirror::look_at(const Guards& guards, Orders& orders) {
     for (const auto& guard : guards) {
         if (!guard->instance()) continue;
         const Instance& instance = *guard->instance();
-        const Followed one{guard->name(), instance.attachment().program_id,
-                           static_cast<int>(instance.interface().index)};
-        const auto old = std::find_if(followed_.begin(), followed_.end(), [&](const Followed& f) {
-            return f.name == one.name && f.program == one.program && f.index == one.index;
-        });
-        if (old == followed_.end()) {
+        const Interface& interface = instance.interface();
+        const Followed one{guard->name(), instance.attachment().program_id, static_cast<int>(interface.index),
+                           interface.receivers};
+        if (std::ranges::find(followed_, one) == followed_.end()) {
             auto maps = instance.sources();
             if (!maps) {
                 log_error(fmt::format("{}: {}", one.name, maps.error().message));
                 continue;
             }
-            orders.come.emplace_back(one.name, std::move(*maps));
+            orders.come.push_back({one.name, one.receivers, std::move(*maps)});
         }
         now.push_back(one);
     }
@@ -136,7 +134,7 @@ void Mirror::order(Orders orders) {
     std::unique_lock lock(mutex_);
     if (orders.config) orders_.config = std::move(orders.config);
     for (std::string& name : orders.gone) {
-        std::erase_if(orders_.come, [&](const auto& one) { return one.first == name; });
+        std::erase_if(orders_.come, [&](const Come& one) { return one.name == name; });
         orders_.gone.push_back(std::move(name));
     }
     for (auto& one : orders.come) orders_.come.push_back(std::move(one));
@@ -203,12 +201,14 @@ void Mirror::obey(Orders orders) {
     doing_ = orders.number;
     if (orders.config) mirror_.configure(orders.config->first, orders.config->second);
     for (const std::string& name : orders.gone) mirror_.remove_interface(name);
-    for (auto& [name, maps] : orders.come)
+    for (Come& one : orders.come)
         // The function has to be copyable, which the maps are not.
-        mirror_.add_interface(name, [maps = std::make_shared<SourceMaps>(std::move(maps))](
-                                        std::vector<SourceEntry> wanted, bool whole) {
-            return whole ? maps->replace(std::move(wanted)) : maps->update(std::move(wanted));
-        });
+        mirror_.add_interface(one.name, std::move(one.receivers),
+                              [maps = std::make_shared<SourceMaps>(std::move(one.maps))](
+                                  std::vector<SourceEntry> wanted, bool whole) {
+                                  return whole ? maps->replace(std::move(wanted))
+                                               : maps->update(std::move(wanted));
+                              });
     for (const std::string& name : orders.reported) mirror_.report(name, SetOperation::add);
 }
 
@@ -272,7 +272,8 @@ nlohmann::json Mirror::status() const {
         nlohmann::json one{{"interface", interface.name},
                            {"entries", interface.entries},
                            {"replaced", interface.replaced},
-                           {"updated", interface.updated}};
+                           {"updated", interface.updated},
+                           {"kernel_only", interface.kernel_only}};
         if (!interface.problem.empty()) one["problem"] = interface.problem;
         if (!interface.ports_problem.empty()) one["ports_problem"] = interface.ports_problem;
         interfaces.push_back(std::move(one));

@@ -53,11 +53,17 @@ class Mirror {
     [[nodiscard]] nlohmann::json status() const;
 
   private:
+    // Somebody followed from now on.
+    struct Come {
+        std::string name;
+        std::vector<std::string> receivers;
+        SourceMaps maps;
+    };
     // What the thread is asked for; whoever holds the mutex may look.
     struct Orders {
         std::optional<std::pair<ClassifyConfig, SourcesConfig>> config;
         std::vector<std::string> gone;
-        std::vector<std::pair<std::string, SourceMaps>> come;
+        std::vector<Come> come;
         std::vector<std::string> reported;
         std::uint64_t number = 0;
     };
@@ -65,6 +71,9 @@ class Mirror {
         std::string name;
         std::uint32_t program = 0;
         int index = 0;
+        std::vector<std::string> receivers;
+
+        bool operator==(const Followed&) const = default;
     };
 
     Mirror(EventLoop& loop, std::optional<SetReader> reader, std::optional<SetEvents> events,

@@ -27,8 +27,15 @@ constexpr Word says_sometimes(unsigned fate) {
     return static_cast<Word>(1 << fate);
 }
 
+using Receivers = std::vector<std::string>;
+
 bool by_port(SetKind kind) {
     return kind == SetKind::ip_port || kind == SetKind::net_port;
+}
+
+bool sometimes(SetKind kind, const Receivers& receivers) {
+    return by_port(kind) || kind == SetKind::ip_mark || (kind == SetKind::net_iface && receivers.size() > 1);
+}
 }
 
 // What sets that go by ports may say, each at every port that matters for a prefix: some tenths
@@ -69,11 +76,12 @@ class Cursor {
   public:
     using Entry = SetContents::Entry<Key>;
 
-    Cursor(const SetContents& set, std::size_t bound, const FateTable& fates, std::string_view interface)
+    Cursor(const SetContents& set, std::size_t bound, const FateTable& fates, const Receivers& receivers)
         : set_(&set),
           bound_(bound),
           fates_(&fates),
-          interface_(interface),
+          receivers_(&receivers),
+          conditional_(sometimes(set.header().kind, receivers)),
           at_(set.entries<Key>().data()),
           end_(at_ + set.entries<Key>().size()) {}
 
@@ -81,7 +89,7 @@ class Cursor {
     [[nodiscard]] const Entry& entry() const { return *at_; }
     [[nodiscard]] std::size_t bound() const { return bound_; }
     [[nodiscard]] SetKind kind() const { return set_->header().kind; }
-    [[nodiscard]] bool conditional() const { return by_port(kind()) || kind() == SetKind::ip_mark; }
+    [[nodiscard]] bool conditional() const { return conditional_; }
 
     // Passes the entries of this prefix; what the set says there, with what it says around it.
     Word pass(Word around) {
@@ -92,7 +100,16 @@ class Cursor {
             switch (kind()) {
                 case SetKind::net_iface: {
                     const auto& interface = set_->interfaces()[at_->extra];
-                    if (!interface.matches(interface_) || (exact && interface.wildcard)) break;
+                    if (std::ranges::none_of(*receivers_,
+                                             [&](const std::string& r) { return interface.matches(r); }))
+                        break;
+                    if (conditional()) {
+                        // One that says nothing ends the search in a list.
+                        if (!at_->nomatch)
+                            word |= says_sometimes(at_->mute ? unsigned{SW_FATE_NONE} : (*fates_)[at_->mark]);
+                        break;
+                    }
+                    if (exact && interface.wildcard) break;
                     exact = !interface.wildcard;
                     word = present();
                     break;
@@ -130,7 +147,8 @@ class Cursor {
     const SetContents* set_;
     std::size_t bound_;
     const FateTable* fates_;
-    std::string_view interface_;
+    const Receivers* receivers_;
+    bool conditional_;
     const Entry* at_;
     const Entry* end_;
 };
@@ -279,13 +297,13 @@ class Sweep {
 };
 
 template <typename Key>
-void sweep(const std::vector<Member>& sets, const FateTable& fates, std::string_view interface,
+void sweep(const std::vector<Member>& sets, const FateTable& fates, const Receivers& receivers,
            Findings& out) {
     std::vector<Cursor<Key>> cursors;
     std::size_t entries = 0;
     for (const Member& member : sets) {
         if (member.set->entries<Key>().empty()) continue;
-        cursors.emplace_back(*member.set, member.bound, fates, interface);
+        cursors.emplace_back(*member.set, member.bound, fates, receivers);
         entries += member.set->entries<Key>().size();
     }
     if (cursors.empty()) return;
@@ -294,13 +312,13 @@ void sweep(const std::vector<Member>& sets, const FateTable& fates, std::string_
 }
 
 void sweep_all(const std::vector<std::shared_ptr<const SetContents>>& bound, const Fates& fates,
-               std::string_view interface, Findings& out) {
+               const Receivers& receivers, Findings& out) {
     FateTable table{};
     for (unsigned mark = 0; mark < 256; mark++)
         table[mark] = static_cast<std::uint8_t>(fates.at_driver(static_cast<std::uint8_t>(mark)));
     const std::vector<Member> sets = flatten(bound);
-    sweep<Key4>(sets, table, interface, out);
-    sweep<Key6>(sets, table, interface, out);
+    sweep<Key4>(sets, table, receivers, out);
+    sweep<Key6>(sets, table, receivers, out);
 }
 
 }  // namespace
@@ -313,21 +331,26 @@ std::optional<std::uint8_t> SetIndex::find(const SetQuery& query) const {
     return {};
 }
 
-std::vector<SourceEntry> SetIndex::at_driver(const Fates& fates, std::string_view interface) const {
+std::vector<SourceEntry> SetIndex::at_driver(const Fates& fates, const Receivers& receivers) const {
     Findings found{.resolve_ports = false};
-    sweep_all(sets_, fates, interface, found);
+    sweep_all(sets_, fates, receivers, found);
     return std::move(found.every);
 }
 
 std::optional<std::vector<SourceEntry>> SetIndex::at_driver_by_port(const Fates& fates,
-                                                                    std::string_view interface) const {
+                                                                    const Receivers& receivers) const {
     Findings found{.resolve_ports = true};
-    sweep_all(sets_, fates, interface, found);
+    sweep_all(sets_, fates, receivers, found);
     if (found.too_many()) return std::nullopt;
     std::sort(found.single.begin(), found.single.end(),
               [](const SourceEntry& a, const SourceEntry& b) { return a.place() < b.place(); });
     found.every.insert(found.every.end(), found.single.begin(), found.single.end());
     return std::move(found.every);
+}
+
+bool SetIndex::by_interface() const {
+    return std::ranges::any_of(flatten(sets_),
+                               [](const Member& m) { return m.set->header().kind == SetKind::net_iface; });
 }
 
 std::vector<UndefinedMark> SetIndex::undefined(const Fates& fates) const {

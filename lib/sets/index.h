@@ -57,18 +57,24 @@ class SetIndex {
     // The class byte; nothing if no set has an entry for it. An entry whose skbmask has no
     // bit of that byte says nothing, and the next set is asked.
     [[nodiscard]] std::optional<std::uint8_t> find(const SetQuery& query) const;
-    // What the driver hook of this interface shall do with whom, sorted by place and without
-    // duplicates. Overlaps are resolved, so that the longest prefix that covers an address has
-    // the fate that find() gives it; an exception within a prefix is an entry with the fate
-    // check. A source of which a set before says something else for some packet marks is left
-    // to the kernel; one that entries of sets by port say something of, at each TCP port, the
-    // longest prefix among the entries for that port, and only where there is none the longest
-    // of the others. Nothing if that would be more than two million steps.
-    [[nodiscard]] std::optional<std::vector<SourceEntry>> at_driver_by_port(const Fates& fates,
-                                                                            std::string_view interface) const;
+    // What the driver hook shall do with whom, sorted by place and without duplicates.
+    // `receivers` are the devices by which the kernel, and so ipset, gets the packets of that
+    // hook (Interface::receivers); where there are several, an entry of net_iface for one of
+    // them holds for some packets. Overlaps are resolved, so that the longest prefix that
+    // covers an address has the fate that find() gives it; an exception within a prefix is an
+    // entry with the fate check. A source of which a set before says something else for some
+    // packet marks or receivers is left to the kernel; one that entries of sets by port say
+    // something of, at each TCP port, the longest prefix among the entries for that port, and
+    // only where there is none the longest of the others. Nothing if that would be more than
+    // two million steps.
+    [[nodiscard]] std::optional<std::vector<SourceEntry>> at_driver_by_port(
+        const Fates& fates, const std::vector<std::string>& receivers) const;
     // Likewise, but what depends on ports is left to the kernel: there are only entries for
     // every port.
-    [[nodiscard]] std::vector<SourceEntry> at_driver(const Fates& fates, std::string_view interface) const;
+    [[nodiscard]] std::vector<SourceEntry> at_driver(const Fates& fates,
+                                                     const std::vector<std::string>& receivers) const;
+    // Whether a set of it tells interfaces apart.
+    [[nodiscard]] bool by_interface() const;
     // Of members of lists, the member is named.
     [[nodiscard]] std::vector<UndefinedMark> undefined(const Fates& fates) const;
     // Entries of all sets; of a set that is bound twice, twice.

@@ -2,6 +2,7 @@
 #include "lib/sets/mirror.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <time.h>
 
 #include <algorithm>
@@ -69,9 +70,12 @@ void SetMirror::configure(const ClassifyConfig& classify, const SourcesConfig& s
     for (Bound& b : bound_) b.next_poll = {};
 }
 
-void SetMirror::add_interface(const std::string& name, Write write) {
+void SetMirror::add_interface(const std::string& name, std::vector<std::string> receivers, Write write) {
     remove_interface(name);
-    targets_.push_back({.name = name, .write = std::move(write), .status = {.name = name}});
+    targets_.push_back({.name = name,
+                        .receivers = std::move(receivers),
+                        .write = std::move(write),
+                        .status = {.name = name}});
 }
 
 void SetMirror::remove_interface(std::string_view name) {
@@ -307,14 +311,20 @@ void SetMirror::ports_problem(Target& target, const std::string& why) {
     problem = why;
 }
 
+// Says so where entries by interface do not act at the driver hook.
+void SetMirror::leave_to_kernel(Target& target, bool apart) {
+    const bool left = apart && target.receivers.size() > 1;
+    if (left && target.status.kernel_only.empty())
+        tell_(true,
+              fmt::format("{}: entries of hash:net,iface act in the kernel only, not at the driver hook: "
+                          "the kernel gets the packets by {}, which the hook cannot tell apart",
+                          target.name, fmt::join(target.receivers, ", ")));
+    target.status.kernel_only = left ? target.receivers : std::vector<std::string>();
+}
+
 void SetMirror::write(bool whole) {
     // One for all, unless a set tells interfaces apart.
-    bool apart = false;
-    const std::function<void(const SetContents&)> look = [&](const SetContents& set) {
-        apart = apart || set.header().kind == SetKind::net_iface;
-        for (const auto& member : set.members()) look(*member);
-    };
-    for (const auto& set : driver_->sets()) look(*set);
+    const bool apart = driver_->by_interface();
     std::optional<std::vector<SourceEntry>> resolved;
     bool have = false;
     std::size_t left = static_cast<std::size_t>(
@@ -322,8 +332,9 @@ void SetMirror::write(bool whole) {
     for (Target& target : targets_) {
         if (!target.stale) continue;
         left--;
-        if (apart || !have) resolved = driver_->at_driver_by_port(classify_.fates, target.name);
+        if (apart || !have) resolved = driver_->at_driver_by_port(classify_.fates, target.receivers);
         have = true;
+        leave_to_kernel(target, apart);
         const bool all = whole || !target.written;
         std::size_t count = 0;
         Result<void> done;
@@ -339,7 +350,7 @@ void SetMirror::write(bool whole) {
                 "fewer ports";
         }
         if (!ports.empty()) {
-            auto wanted = driver_->at_driver(classify_.fates, target.name);
+            auto wanted = driver_->at_driver(classify_.fates, target.receivers);
             count = wanted.size();
             done = target.write(std::move(wanted), all);
         }

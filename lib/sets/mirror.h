@@ -36,6 +36,8 @@ struct MirrorStatus {
         std::string name;
         std::size_t entries = 0;  // in force
         std::uint64_t replaced = 0, updated = 0;
+        // Entries by interface are left to the kernel: it gets the packets by these devices.
+        std::vector<std::string> kernel_only;
         std::string problem;
         std::string ports_problem;  // not empty: entries by port do not act there, and why
     };
@@ -65,8 +67,9 @@ class SetMirror {
 
     // Which sets, how often, and the sources that come before all sets.
     void configure(const ClassifyConfig& classify, const SourcesConfig& sources);
-    // Of the same name: replaces it, and is written anew.
-    void add_interface(const std::string& name, Write write);
+    // Of the same name: replaces it, and is written anew. `receivers` as
+    // SetIndex::at_driver() has them.
+    void add_interface(const std::string& name, std::vector<std::string> receivers, Write write);
     void remove_interface(std::string_view name);
 
     // Read at the next round; an empty name means every set.
@@ -103,6 +106,7 @@ class SetMirror {
     };
     struct Target {
         std::string name;
+        std::vector<std::string> receivers;
         Write write;
         bool written = false;
         bool stale = true;
@@ -120,6 +124,7 @@ class SetMirror {
     void rebuild();
     void ports_problem(Target& target, const std::string& why);
     void tell_undefined();
+    void leave_to_kernel(Target& target, bool apart);
     void write(bool whole);
 
     std::optional<SetReader> reader_;

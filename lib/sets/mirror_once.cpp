@@ -9,12 +9,12 @@ namespace synward {
 Result<MirrorSummary> mirror_once(const Config& config, Instance& instance) {
     auto sources = instance.sources();
     if (!sources) return tl::unexpected(sources.error());
-    return mirror_once(config, instance.interface().name, [&](std::vector<SourceEntry> wanted, bool) {
+    return mirror_once(config, instance.interface(), [&](std::vector<SourceEntry> wanted, bool) {
         return sources->replace(std::move(wanted));
     });
 }
 
-Result<MirrorSummary> mirror_once(const Config& config, const std::string& interface,
+Result<MirrorSummary> mirror_once(const Config& config, const Interface& interface,
                                   const SetMirror::Write& write) {
     MirrorSummary summary;
     auto reader = SetReader::open();
@@ -26,11 +26,12 @@ Result<MirrorSummary> mirror_once(const Config& config, const std::string& inter
                          if (problem) summary.problems.push_back(text);
                      });
     mirror.configure(config.classify, config.sources);
-    mirror.add_interface(interface, [&](std::vector<SourceEntry> wanted, bool whole) {
-        auto done = write(std::move(wanted), whole);
-        if (!done) failure = done.error();
-        return done;
-    });
+    mirror.add_interface(interface.name, interface.receivers,
+                         [&](std::vector<SourceEntry> wanted, bool whole) {
+                             auto done = write(std::move(wanted), whole);
+                             if (!done) failure = done.error();
+                             return done;
+                         });
     (void)mirror.round();
     if (failure) return tl::unexpected(*failure);
     const MirrorStatus status = mirror.status();

@@ -22,8 +22,8 @@ struct MirrorSummary {
 // Puts the config's sources and the bound sets in force on the instance's interface, all
 // at once. On an error the old ones stay. Not while a daemon runs, which does it itself.
 Result<MirrorSummary> mirror_once(const Config& config, Instance& instance);
-// The same for an interface of this name, given to `write`.
-Result<MirrorSummary> mirror_once(const Config& config, const std::string& interface,
+// The same for this interface, given to `write`.
+Result<MirrorSummary> mirror_once(const Config& config, const Interface& interface,
                                   const SetMirror::Write& write);
 
 }  // namespace synward

@@ -60,8 +60,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             SetQuery query{.source = last->address, .interface = "eth0"};
             (void)set->find(query);
             const SetIndex index({set});
-            for (const auto& entries :
-                 {std::optional(index.at_driver(Fates(), "eth0")), index.at_driver_by_port(Fates(), "eth0")})
+            const std::vector<std::string> receivers{"eth0"};
+            for (const auto& entries : {std::optional(index.at_driver(Fates(), receivers)),
+                                        index.at_driver_by_port(Fates(), receivers)})
                 for (std::size_t i = 0; entries && i < entries->size(); i++) {
                     require((*entries)[i].fate != SW_FATE_NONE);
                     if (i) require((*entries)[i - 1].place() < (*entries)[i].place());

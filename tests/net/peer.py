@@ -92,6 +92,8 @@ def serve(options):
         sock.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 128)
     if ":" in options.address:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    if options.device:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, options.device.encode())
     sock.bind((options.address, options.port))
     sock.listen(options.backlog)
     while options.accept_when and not os.path.exists(options.accept_when):
@@ -218,6 +220,7 @@ def main():
     server = commands.add_parser("serve")
     server.add_argument("--address", default="::")
     server.add_argument("--port", type=int, required=True)
+    server.add_argument("--device", help="bind to this network device")
     server.add_argument("--backlog", type=int, default=1024)
     server.add_argument("--mptcp", action="store_true")
     server.add_argument("--reuseport", action="store_true")

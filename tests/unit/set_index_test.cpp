@@ -73,9 +73,9 @@ class SetIndexTest : public testing::Test {
         return best ? best->fate : SW_FATE_CHECK;
     }
     std::vector<std::string> driver(const std::vector<std::string>& names,
-                                    std::string_view interface = "eth0") {
+                                    const std::vector<std::string>& receivers = {"eth0"}) {
         std::vector<std::string> lines;
-        for (const SourceEntry& e : index(names).at_driver(fates_, interface))
+        for (const SourceEntry& e : index(names).at_driver(fates_, receivers))
             lines.push_back((e.fate == SW_FATE_DENY    ? "-"
                              : e.fate == SW_FATE_ALLOW ? "+"
                                                        : "0") +
@@ -86,7 +86,7 @@ class SetIndexTest : public testing::Test {
     // "-198.18.0.1 at 80"
     std::vector<std::string> by_port(const std::vector<std::string>& names) {
         std::vector<std::string> lines;
-        const auto entries = index(names).at_driver_by_port(fates_, "eth0");
+        const auto entries = index(names).at_driver_by_port(fates_, {"eth0"});
         EXPECT_TRUE(entries);
         for (const SourceEntry& e : *entries)
             lines.push_back(fmt::format("{}{}{}", "0-+0"[e.fate], e.prefix.to_string(),
@@ -163,7 +163,7 @@ TEST_F(SetIndexTest, AListIsItsMembersInOrder) {
 // What the program finds is what find() says, for every address and port, whatever overlaps.
 TEST_F(SetIndexTest, TheDriverDoesWhatFindSays) {
     RandomSets random(4);
-    unsigned denied = 0, allowed = 0, at_ports = 0;
+    unsigned denied = 0, allowed = 0, at_ports = 0, certain = 0;
     for (unsigned round = 0; round < 60; round++) {
         const bool v6 = round % 2;
         std::vector<std::string> names;
@@ -179,7 +179,7 @@ TEST_F(SetIndexTest, TheDriverDoesWhatFindSays) {
         }
         const SetIndex sets = index(names);
         const std::string interface = fmt::format("eth{}", random.below(4));
-        const auto entries = sets.at_driver_by_port(fates_, interface);
+        const auto entries = sets.at_driver_by_port(fates_, {interface});
         ASSERT_TRUE(entries);
         for (std::size_t i = 1; i < entries->size(); i++)
             EXPECT_LT((*entries)[i - 1].place(), (*entries)[i].place());
@@ -198,12 +198,44 @@ TEST_F(SetIndexTest, TheDriverDoesWhatFindSays) {
             EXPECT_NE(e.fate, SW_FATE_NONE);
             at_ports += e.port != 0;
         }
+        // By whichever of several devices the kernel gets a packet, it says the same.
+        const std::vector<std::string> receivers{"eth1", interface, "eth2"};
+        const auto sure = sets.at_driver(fates_, receivers);
+        for (unsigned host = 0; host < 1100; host++) {
+            const Address source = address(v6, host);
+            const sw_fate fate = longest(sure, source);
+            if (fate == SW_FATE_CHECK) continue;
+            certain++;
+            for (const std::string& receiver : receivers) {
+                const auto mark = sets.find(query(source, 1, 6, receiver));
+                ASSERT_EQ(mark ? fates_.at_driver(*mark) : SW_FATE_CHECK, fate)
+                    << source.to_string() << " by " << receiver << output("ipset save");
+            }
+        }
         if (names.size() > 2) run("ipset destroy l");
         run("ipset destroy");
     }
     EXPECT_GT(denied, 1000u);
     EXPECT_GT(allowed, 1000u);
     EXPECT_GT(at_ports, 300u);
+    EXPECT_GT(certain, 1000u);
+}
+
+TEST_F(SetIndexTest, WhatDependsOnTheDeviceActsWhereThereIsOne) {
+    restore(
+        "create i hash:net,iface skbinfo\n"
+        "add i 198.18.0.0/24,eth0 skbmark 0xd/0xff\n"
+        "add i 198.18.1.0/24,eth0.10 skbmark 0xd/0xff\n"
+        "add i 198.18.2.0/24,br0 skbmark 0xd/0xff\n"
+        "create n hash:net skbinfo\n"
+        "add n 198.18.0.0/16 skbmark 0xa/0xff\n"
+        "add n 203.0.113.0/24 skbmark 0xd/0xff\n");
+    EXPECT_THAT(driver({"i"}), ElementsAre("-198.18.0.0/24"));
+    EXPECT_THAT(driver({"i"}, {"br0"}), ElementsAre("-198.18.2.0/24")) << "a port of a bridge";
+    EXPECT_THAT(driver({"i"}, {"eth0", "eth0.10"}), IsEmpty()) << "the tag is not looked at here";
+    EXPECT_THAT(driver({"i", "n"}, {"eth0", "eth0.10"}),
+                ElementsAre("+198.18.0.0/16", "0198.18.0.0/24", "0198.18.1.0/24", "-203.0.113.0/24"))
+        << "br0 is none of its devices";
 }
 
 TEST_F(SetIndexTest, EntriesByPortActAtTheDriver) {
@@ -242,12 +274,12 @@ TEST_F(SetIndexTest, TooManyEntriesByPortAreRefused) {
         lines.clear();
     };
     add_hosts(0, 20);
-    const auto few = index({"hosts", "all"}).at_driver_by_port(fates_, "eth0");
+    const auto few = index({"hosts", "all"}).at_driver_by_port(fates_, {"eth0"});
     ASSERT_TRUE(few);
     EXPECT_THAT(*few, SizeIs(20 + 1500 + 20 * 1500));
     add_hosts(20, 1500);
-    EXPECT_FALSE(index({"hosts", "all"}).at_driver_by_port(fates_, "eth0"));
-    EXPECT_THAT(index({"hosts", "all"}).at_driver(fates_, "eth0"), SizeIs(1500));
+    EXPECT_FALSE(index({"hosts", "all"}).at_driver_by_port(fates_, {"eth0"}));
+    EXPECT_THAT(index({"hosts", "all"}).at_driver(fates_, {"eth0"}), SizeIs(1500));
 }
 
 TEST_F(SetIndexTest, WhatDependsOnPortsIsLeftToTheKernel) {
@@ -303,7 +335,7 @@ TEST_F(SetIndexTest, SourcesOfTheConfigComeFirst) {
     auto sets = sets_of(sources);
     sets.push_back(read("s"));
     std::vector<std::string> lines;
-    for (const SourceEntry& e : SetIndex(sets).at_driver(fates_, "eth0"))
+    for (const SourceEntry& e : SetIndex(sets).at_driver(fates_, {"eth0"}))
         lines.push_back((e.fate == SW_FATE_DENY ? "-" : "+") + e.prefix.to_string());
     EXPECT_THAT(lines, ElementsAre("+198.18.0.0/29", "-198.18.0.2", "-198.18.0.9", "+2001:db8::/64"));
 }
@@ -348,7 +380,7 @@ TEST_F(SetIndexTest, AMillionEntries) {
     const auto begin = clock();
     const SetIndex sets = index({"big"});
     const auto read = clock();
-    const auto entries = sets.at_driver(fates_, "eth0");
+    const auto entries = sets.at_driver(fates_, {"eth0"});
     const auto resolved = clock();
     EXPECT_EQ(entries.size(), 1'000'000u);
     const auto ms = [](auto d) { return std::chrono::duration<double, std::milli>(d).count(); };

@@ -36,7 +36,7 @@ class SetMirrorTest : public testing::Test {
         classify_.poll = 5ms;
         classify_.reconcile = 1h;
         mirror_->configure(classify_, sources_);
-        mirror_->add_interface("here", writer(entries_));
+        mirror_->add_interface("here", {"here"}, writer(entries_));
     }
     SetMirror::Write writer(std::vector<SourceEntry>& to) {
         return [this, &to](std::vector<SourceEntry> wanted, bool whole) -> Result<void> {
@@ -318,7 +318,7 @@ TEST_F(SetMirrorTest, InterfacesAndConfigMayChange) {
         "create first hash:net,iface skbinfo\nadd first 198.18.0.0/24,here skbmark 0xd/0xff\n"
         "add first 198.18.1.0/24,there skbmark 0xd/0xff\n");
     std::vector<SourceEntry> there;
-    mirror_->add_interface("there", writer(there));
+    mirror_->add_interface("there", {"there"}, writer(there));
     expect({"-198.18.0.0/24"});
     EXPECT_THAT(text(there), ElementsAre("-198.18.1.0/24"));
     sources_.deny = {*Prefix::parse("203.0.113.7")};

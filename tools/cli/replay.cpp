@@ -115,8 +115,9 @@ Result<Setting> set_up(const Parameters& parameters) {
         if (!parameters.mac.empty()) interface.mac = *parse_mac(parameters.mac);
         auto policy = compile_policy(*config, read_host(interface.name), interface);
         if (!policy) return tl::unexpected(policy.error());
+        if (interface.receivers.empty()) interface.receivers = {interface.name};
         auto mirrored =
-            mirror_once(*config, interface.name, [&](std::vector<SourceEntry> sources, bool) -> Result<void> {
+            mirror_once(*config, interface, [&](std::vector<SourceEntry> sources, bool) -> Result<void> {
                 policy->sources = std::move(sources);
                 return {};
             });

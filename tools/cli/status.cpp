@@ -252,6 +252,10 @@ void print_mirror(const json& mirror) {
                                      Colour::yellow);
         fmt::print("    {}: {} entries in force{}\n", interface["interface"].get<std::string>(),
                    interface["entries"].get<std::uint64_t>(), problems);
+        if (const json left = interface.value("kernel_only", json::array()); !left.empty())
+            fmt::print("    {}: entries by interface act in the kernel only, by {}\n",
+                       interface["interface"].get<std::string>(),
+                       fmt::join(left.get<std::vector<std::string>>(), ", "));
     }
 }
 
