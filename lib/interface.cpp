@@ -112,7 +112,8 @@ void surround(Interface& interface, const Devices& devices) {
         const bool virtual_mac = above && (link.kind == "macvlan" || link.kind == "macvtap");
         // A VRF is a master too, but takes no frames.
         const bool enslaves = link.index == master && link.kind != "vrf";
-        if ((virtual_mac || enslaves) && other_mac(link)) interface.stations.push_back({link.name, link.kind});
+        if ((virtual_mac || enslaves) && other_mac(link))
+            interface.stations.push_back({link.name, link.kind});
     }
     const Reach way = reach(devices.links, interface.index);
     for (const Link& receiver : way.receivers) interface.receivers.push_back(receiver.name);

@@ -36,7 +36,6 @@ bool by_port(SetKind kind) {
 bool sometimes(SetKind kind, const Receivers& receivers) {
     return by_port(kind) || kind == SetKind::ip_mark || (kind == SetKind::net_iface && receivers.size() > 1);
 }
-}
 
 // What sets that go by ports may say, each at every port that matters for a prefix: some tenths
 // of a second and 64 MiB at most. A million entries in each of two sets are within it.
