@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the program asks the kernel before it answers: is there a plain listener
 // for this address, and is this tuple free?
+#include <sys/socket.h>
+
 #include <chrono>
 #include <cstdlib>
 
@@ -100,6 +102,31 @@ TEST_F(ListenerTest, AGatewayAsksForNoListener) {
     answered(syn(kHost4).bytes());
     answered(syn(address("203.0.113.9")).bytes());
     answered(syn(kHost6).bytes());
+}
+
+// In a VRF connections of other listeners are not found again: the kernel is left alone.
+TEST_F(ListenerTest, InAVrfOnlyWhatIsBoundToTheDeviceIsAnswered) {
+    policy.config.flags |= SW_FLAG_VRF;
+    policy.services[kWeb].stray = SW_ACTION_DROP;
+    store();
+    {
+        const Socket any = listen_on(kHost4, kPort);
+        expect(syn(kHost4), SW_REASON_SYN_NO_LISTENER);
+        const Tcp ack{.destination = kPort, .ack = true};
+        expect(tcp4(ack), SW_REASON_NO_LISTENER, kWeb, "nor is what follows dropped");
+        const Tcp tcp{.source = 40000, .destination = kPort, .syn = true, .options = linux_syn_options()};
+        answered((Ethernet{} / Packet(Vlan{.id = 7}) / Ipv4{} / tcp).bytes());
+        policy.config.flags ^= SW_FLAG_VRF | SW_FLAG_VRF_TAGGED;
+        store();
+        answered(syn(kHost4).bytes());
+        expect(Ethernet{} / Packet(Vlan{.id = 7}) / Ipv4{} / tcp, SW_REASON_SYN_NO_LISTENER);
+    }
+    forget();
+    policy.config.flags |= SW_FLAG_VRF;
+    store();
+    const Socket bound = listen_on(kHost4, kPort);
+    ASSERT_EQ(setsockopt(bound.fd(), SOL_SOCKET, SO_BINDTODEVICE, "lo", 2), 0);
+    answered(syn(kHost4).bytes());
 }
 
 class KnownTupleTest : public ListenerTest {
