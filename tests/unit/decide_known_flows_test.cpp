@@ -6,7 +6,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <system_error>
 
 #include "lib/decide/known_flows_source.h"
 #include "lib/decide/prefix.h"
@@ -74,10 +77,14 @@ struct KnownFlowsSourceTest : testing::Test {
         std::memcpy(&any4.sin_addr, to.bytes.data(), 4);
         std::memcpy(&any6.sin6_addr, to.bytes.data(), 16);
         const bool to6 = to.family == SW_IPV6;
-        EXPECT_EQ(connect(c.client.get(),
-                          to6 ? reinterpret_cast<sockaddr*>(&any6) : reinterpret_cast<sockaddr*>(&any4),
-                          to6 ? sizeof any6 : sizeof any4),
-                  0);
+        // The kernel adds the local route of an IPv6 address in its own time.
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (connect(c.client.get(),
+                       to6 ? reinterpret_cast<sockaddr*>(&any6) : reinterpret_cast<sockaddr*>(&any4),
+                       to6 ? sizeof any6 : sizeof any4))
+            if ((errno != ENETUNREACH && errno != EHOSTUNREACH) ||
+                std::chrono::steady_clock::now() > deadline)
+                throw std::system_error(errno, std::generic_category(), "connect to " + address);
         c.server = Descriptor(accept4(c.listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
         EXPECT_TRUE(c.server);
         // Both speak, so that conntrack holds the connection for assured.
