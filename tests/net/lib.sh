@@ -135,7 +135,8 @@ want_transport() {
     insmod "$SYNWARD_MODULE"
     ring_loaded=yes
 }
-unload_ring() { [[ -z $ring_loaded ]] || check "the module can be taken away" rmmod synward; }
+# A reader that was just killed may not have let go of it yet.
+unload_ring() { [[ -z $ring_loaded ]] || check "the module can be taken away" wait_for 5 rmmod synward; }
 
 kernel_at_least() { # MAJOR.MINOR
     [[ $(printf '%s\n' "$1" "$(uname -r | grep -oE '^[0-9]+\.[0-9]+')" | sort -V | head -n 1) == "$1" ]]
