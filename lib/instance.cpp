@@ -52,7 +52,7 @@ struct Instance::Impl {
 namespace {
 
 template <typename T>
-T load(T& word) {
+T load_acquire(T& word) {
     return std::atomic_ref<T>(word).load(std::memory_order_acquire);
 }
 
@@ -325,7 +325,7 @@ Result<unsigned> Instance::learn(const std::string& object) {
         impl_->learner.emplace(std::move(*loaded));
     }
     std::array<std::uint32_t, SW_SERVICES> armings{};
-    for (unsigned i = 1; i < SW_SERVICES; i++) armings[i] = load(impl_->policy.state(i)->armings);
+    for (unsigned i = 1; i < SW_SERVICES; i++) armings[i] = load_acquire(impl_->policy.state(i)->armings);
 
     impl_->policy.renew_filter();
     if (auto done = run_iterator(*impl_->learner); !done) return tl::unexpected(done.error());
@@ -333,7 +333,7 @@ Result<unsigned> Instance::learn(const std::string& object) {
     unsigned gained = 0;
     for (unsigned i = 1; i < SW_SERVICES; i++) {
         sw_state& state = *impl_->policy.state(i);
-        if (load(state.trusted) == armings[i]) continue;
+        if (load_acquire(state.trusted) == armings[i]) continue;
         std::atomic_ref(state.trusted).store(armings[i], std::memory_order_release);
         gained++;
     }
@@ -375,17 +375,17 @@ Result<std::vector<ServiceState>> Instance::states() const {
         sw_state& live = *impl_->policy.state(i);
         ServiceState& s = states[i];
         s.index = i;
-        s.armings = load(live.armings);
-        s.trusted = load(live.trusted) == s.armings;
+        s.armings = load_acquire(live.armings);
+        s.trusted = load_acquire(live.trusted) == s.armings;
         s.armed = service.mode == SW_MODE_COOKIE ||
-                  (load(live.armed) && tick - load(live.armed_at) < service.hold_ticks);
+                  (load_acquire(live.armed) && tick - load_acquire(live.armed_at) < service.hold_ticks);
         // A window that nobody closed for long means that nothing came.
-        const std::uint32_t counted = load(live.window);
+        const std::uint32_t counted = load_acquire(live.window);
         if (counted == window)
-            s.syn_rate = rate(load(live.last_syns));
+            s.syn_rate = rate(load_acquire(live.last_syns));
         else if (counted + 1 == window)
-            s.syn_rate = rate(load(live.syns));
-        s.peak_rate = rate(load(live.peak_syns));
+            s.syn_rate = rate(load_acquire(live.syns));
+        s.peak_rate = rate(load_acquire(live.peak_syns));
     }
     return states;
 }

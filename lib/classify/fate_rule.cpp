@@ -32,7 +32,7 @@ constexpr const char* table_name = "synward";
 constexpr const char* chain_name = "classify";
 constexpr const char* map_name = "fate";
 constexpr int priority = -140;
-constexpr std::uint16_t family = NFPROTO_INET;
+constexpr std::uint16_t table_family = NFPROTO_INET;
 constexpr std::uint32_t type_mark = 19;   // nft's number of the type; the kernel only keeps it
 constexpr std::uint32_t host_endian = 1;  // nft's number of the byte order
 constexpr std::string_view comment_start = "fate ";
@@ -97,7 +97,7 @@ Chain our_chain(bool with_hook) {
 
 Set our_map() {
     Set map(nftnl_set_alloc());
-    nftnl_set_set_u32(map.get(), NFTNL_SET_FAMILY, family);
+    nftnl_set_set_u32(map.get(), NFTNL_SET_FAMILY, table_family);
     nftnl_set_set_str(map.get(), NFTNL_SET_TABLE, table_name);
     nftnl_set_set_str(map.get(), NFTNL_SET_NAME, map_name);
     return map;
@@ -132,7 +132,7 @@ void add_element(nftnl_set* map, const Element& element) {
 // ct mark & SW_MARK_CLASS_MASK vmap @fate
 Rule our_rule() {
     Rule rule(nftnl_rule_alloc());
-    nftnl_rule_set_u32(rule.get(), NFTNL_RULE_FAMILY, family);
+    nftnl_rule_set_u32(rule.get(), NFTNL_RULE_FAMILY, table_family);
     nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, table_name);
     nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain_name);
     const auto add = [&](const char* name) {
@@ -200,7 +200,7 @@ class Transaction {
 
     char* at() { return buffer_.data() + used_; }
     nlmsghdr* next(int command, int flags) {
-        message_ = nftnl_nlmsg_build_hdr(at(), static_cast<std::uint16_t>(command), family,
+        message_ = nftnl_nlmsg_build_hdr(at(), static_cast<std::uint16_t>(command), table_family,
                                          static_cast<std::uint16_t>(flags), sequence_++);
         return message_;
     }
@@ -335,8 +335,8 @@ using Take = void (*)(const nlmsghdr*, Reading&);
 int ask(NetlinkSocket& socket, int command, int flags, const auto& fill, Take take, Reading& reading,
         NetlinkAnswer& answer) {
     alignas(nlmsghdr) std::array<char, 1024> buffer{};
-    nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), static_cast<std::uint16_t>(command), family,
-                                              static_cast<std::uint16_t>(flags), 1);
+    nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), static_cast<std::uint16_t>(command),
+                                              table_family, static_cast<std::uint16_t>(flags), 1);
     fill(request);
     answer = socket.ask({buffer.data(), request->nlmsg_len},
                         [&](const nlmsghdr* message) { take(message, reading); });

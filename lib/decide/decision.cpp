@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(DeciderId::count
 constexpr std::array<std::string_view, 3> opinions{"none", "accept", "drop"};
 constexpr std::array<std::string_view, 9> kinds{"syn",       "stray",     "synack", "reset", "fragment",
                                                 "malformed", "handshake", "shape",  "other"};
-constexpr std::array<std::string_view, SW_DOUBT_COUNT> doubts{
+constexpr std::array<std::string_view, SW_DOUBT_COUNT> doubt_names{
 #define X(NAME, name) #name,
     SW_DOUBTS(X)
 #undef X
@@ -53,7 +53,7 @@ std::string_view event_kind_name(EventKind kind) {
     return word(kinds, static_cast<std::size_t>(kind));
 }
 std::string_view doubt_name(sw_doubt doubt) {
-    return word(doubts, static_cast<std::size_t>(doubt));
+    return word(doubt_names, static_cast<std::size_t>(doubt));
 }
 
 Action& Decision::add(Action::Kind kind, const FlowEvent& event) {

@@ -21,7 +21,7 @@ constexpr int most_send_tries = 100;
 // Headers and attributes around the packet's bytes; a VLAN tag or a bridge adds
 // some, none comes near it.
 constexpr std::size_t room_for_attributes = 512;
-constexpr unsigned most_batch = 1024;
+constexpr unsigned most_in_batch = 1024;
 // The kernel reserves some of the 16 bits of the payload's attribute.
 constexpr std::uint32_t least_copy = 64, most_copy = 65535 - 256;
 // Control messages are numbered; packets and verdicts have number 0.
@@ -62,9 +62,9 @@ class ConfigMessage {
 };
 
 Result<void> check(const NfqueueOptions& options) {
-    if (options.batch < 1 || options.batch > most_batch)
+    if (options.batch < 1 || options.batch > most_in_batch)
         return fail(ErrorCode::usage,
-                    fmt::format("a batch of {} packets: it must be 1 to {}", options.batch, most_batch));
+                    fmt::format("a batch of {} packets: it must be 1 to {}", options.batch, most_in_batch));
     if (options.copy_bytes < least_copy || options.copy_bytes > most_copy)
         return fail(ErrorCode::usage, fmt::format("{} bytes of each packet: they must be {} to {}",
                                                   options.copy_bytes, least_copy, most_copy));

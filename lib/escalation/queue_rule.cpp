@@ -28,7 +28,7 @@ namespace {
 constexpr const char* table_name = "synward";
 constexpr const char* chain_name = "escalate";
 constexpr int priority = -299;
-constexpr std::uint16_t family = NFPROTO_INET;
+constexpr std::uint16_t table_family = NFPROTO_INET;
 constexpr std::uint32_t target_revision = 3;
 
 struct Free {
@@ -112,7 +112,7 @@ void add_target(nftnl_rule* rule, const QueueRange& queues) {
 
 Rule our_rule(const QueueRange& queues, bool compat) {
     Rule rule(nftnl_rule_alloc());
-    nftnl_rule_set_u32(rule.get(), NFTNL_RULE_FAMILY, family);
+    nftnl_rule_set_u32(rule.get(), NFTNL_RULE_FAMILY, table_family);
     nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, table_name);
     nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain_name);
     add_match(rule.get());
@@ -152,7 +152,7 @@ class Transaction {
 
   private:
     nlmsghdr* next(int command, int flags) {
-        message_ = nftnl_nlmsg_build_hdr(at_, static_cast<std::uint16_t>(command), family,
+        message_ = nftnl_nlmsg_build_hdr(at_, static_cast<std::uint16_t>(command), table_family,
                                          static_cast<std::uint16_t>(flags), sequence_++);
         return message_;
     }
@@ -264,7 +264,7 @@ Result<std::optional<QueueRule>> find_queue_rule() {
     auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
     if (!socket) return tl::unexpected(socket.error());
     alignas(nlmsghdr) std::array<char, 1024> buffer{};
-    nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETRULE, family, NLM_F_DUMP, 1);
+    nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETRULE, table_family, NLM_F_DUMP, 1);
     mnl_attr_put_strz(request, NFTA_RULE_TABLE, table_name);
     mnl_attr_put_strz(request, NFTA_RULE_CHAIN, chain_name);
     std::optional<QueueRule> found;

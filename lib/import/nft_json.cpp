@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr unsigned deepest = 40;
+constexpr unsigned deepest_json = 40;
 // linux/netfilter.h, which netinet/in.h does not bear before it.
 constexpr int nfproto_ipv4 = 2;
 constexpr int nfproto_ipv6 = 10;
@@ -45,7 +45,7 @@ bool too_deep(std::string_view text) {
         } else if (c == '"') {
             quoted = true;
         } else if (c == '[' || c == '{') {
-            if (++depth > deepest) return true;
+            if (++depth > deepest_json) return true;
         } else if (c == ']' || c == '}') {
             if (depth > 0) depth--;
         }

@@ -15,14 +15,14 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct ExportParameters {
     std::vector<std::string> sets;
     std::string format = "iptables";
     std::string config = default_config_path;
     bool ipv6 = false;
 };
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_export(const ExportParameters& parameters, const Context& context) {
     Config config;
     if (auto loaded = load_config(parameters.config))
         config = std::move(*loaded);
@@ -64,7 +64,7 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_export(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<ExportParameters>();
     CLI::App* command = add_command(app, context, "export", "Write the entries of sets as linear rules again",
                                     "synward export --format nft > rules.nft");
     command->add_option("SET", parameters->sets,
@@ -76,8 +76,9 @@ void add_export(CLI::App& app, Context& context) {
     command->add_option("-c,--config", parameters->config, "Tells bound sets and fates")
         ->capture_default_str()
         ->type_name("FILE");
-    command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+    command->callback([parameters, &context] {
+        context.work = [=, &context] { return run_export(*parameters, context); };
+    });
 }
 
 }  // namespace synward::cli

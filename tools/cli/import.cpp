@@ -22,7 +22,7 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct ImportParameters {
     std::string input = "-";
     std::string output;
     std::string name = "import";
@@ -53,7 +53,7 @@ bool is_on(const char* path) {
 }
 
 // The chain did not see what the one rule will.
-Result<void> may_apply(const Parameters& parameters) {
+Result<void> may_apply(const ImportParameters& parameters) {
     if (parameters.all_traffic) return {};
     const std::string& chain = parameters.options.chain;
     const bool forwards =
@@ -113,7 +113,7 @@ std::string proof_text(const Conversion& conversion, std::uint64_t seed) {
     return text;
 }
 
-nlohmann::json summary_json(const Conversion& conversion, const Parameters& parameters) {
+nlohmann::json summary_json(const Conversion& conversion, const ImportParameters& parameters) {
     nlohmann::json sets = nlohmann::json::array();
     for (const PlannedSet& set : conversion.plan.sets)
         sets.push_back({{"name", set.name},
@@ -136,7 +136,7 @@ nlohmann::json summary_json(const Conversion& conversion, const Parameters& para
               {"seed", parameters.proof.seed}}}};
 }
 
-void print_summary(std::FILE* out, const Conversion& conversion, const Parameters& parameters) {
+void print_summary(std::FILE* out, const Conversion& conversion, const ImportParameters& parameters) {
     fmt::print(out, "{} rules became {} sets\n", conversion.rules, conversion.plan.sets.size());
     for (const PlannedSet& set : conversion.plan.sets)
         fmt::print(out, "  {}: {} {}, {} entries, {} elements in the kernel\n", set.name,
@@ -181,7 +181,7 @@ void print_next(const Conversion& conversion, const Applied& applied) {
     }
 }
 
-Result<void> run(Parameters& parameters, const Context& context) {
+Result<void> run_import(ImportParameters& parameters, const Context& context) {
     if (parameters.ipv4 || parameters.ipv6) parameters.options.family = parameters.ipv6 ? SW_IPV6 : SW_IPV4;
     if (parameters.apply)
         if (auto done = may_apply(parameters); !done) return done;
@@ -231,13 +231,13 @@ Result<void> run(Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_import(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<ImportParameters>();
     CLI::App* command = add_command(app, context, "import",
                                     "Turn a linear ruleset of iptables or nft into sets and the one rule, "
                                     "and prove that both decide the same",
                                     "iptables-save | synward import --output /etc/synward/import\n  nft -j "
                                     "list ruleset | synward import --apply");
-    Parameters& p = *parameters;
+    ImportParameters& p = *parameters;
     command->add_option("FILE", p.input, "Of iptables-save or `nft -j list ruleset`; -: standard input")
         ->capture_default_str();
     command->add_option("--chain", p.options.chain, "Its rules, and those of chains that it jumps to")
@@ -264,7 +264,7 @@ void add_import(CLI::App& app, Context& context) {
     auto* seed = command->add_option("--seed", p.proof.seed, "Of the random packets");
     command->callback([parameters, seed, &context] {
         if (!*seed) parameters->proof.seed = std::random_device()();
-        context.work = [=, &context] { return run(*parameters, context); };
+        context.work = [=, &context] { return run_import(*parameters, context); };
     });
 }
 

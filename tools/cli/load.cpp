@@ -16,7 +16,7 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct LoadParameters {
     std::vector<std::string> devices;
     std::string mode;
     std::string config;
@@ -39,7 +39,7 @@ Result<Instance> open_instance(const Interface& interface, const LoadOptions& op
                     interface.name, attachment.generic_why));
 }
 
-Result<nlohmann::json> load(const std::string& device, const Parameters& parameters, const Config& config,
+Result<nlohmann::json> load(const std::string& device, const LoadParameters& parameters, const Config& config,
                             const Context& context) {
     const auto interface = find_interface(device);
     if (!interface) return tl::unexpected(interface.error());
@@ -79,7 +79,7 @@ Result<nlohmann::json> load(const std::string& device, const Parameters& paramet
     return status_json(*instance);
 }
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_load(const LoadParameters& parameters, const Context& context) {
     Config config;
     if (!parameters.config.empty()) {
         auto read = load_config(parameters.config);
@@ -99,7 +99,7 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_load(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<LoadParameters>();
     CLI::App* command =
         add_command(app, context, "load", "Load the programs; everything passes until a service is protected",
                     "synward load eth0 --config /etc/synward/synward.toml");
@@ -116,7 +116,7 @@ void add_load(CLI::App& app, Context& context) {
                      "Enforce the services, limits and sources of this file")
         ->type_name("FILE");
     command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+        [parameters, &context] { context.work = [=, &context] { return run_load(*parameters, context); }; });
 }
 
 }  // namespace synward::cli

@@ -15,13 +15,13 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct ModeParameters {
     std::string service;
     std::string mode;
     std::vector<std::string> devices;
 };
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_mode(const ModeParameters& parameters, const Context& context) {
     const auto mode = parse_mode(parameters.mode);
     if (!mode)
         return fail(
@@ -66,7 +66,7 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_mode(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<ModeParameters>();
     CLI::App* command =
         add_command(app, context, "mode", "Change the mode of a service at once", "synward mode web cookie");
     command->add_option("SERVICE", parameters->service, "Its name, or a port as `protect` takes it")
@@ -80,7 +80,7 @@ void add_mode(CLI::App& app, Context& context) {
         ->type_name("off|monitor|auto|cookie");
     add_device_option(command, parameters->devices);
     command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+        [parameters, &context] { context.work = [=, &context] { return run_mode(*parameters, context); }; });
 }
 
 }  // namespace synward::cli

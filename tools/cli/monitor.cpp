@@ -22,7 +22,7 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct MonitorParameters {
     std::vector<std::string> devices;
     std::uint64_t count = 0;  // 0: for ever
 };
@@ -30,7 +30,7 @@ struct Parameters {
 // Prints events until there were enough.
 class Printer {
   public:
-    Printer(const Parameters& parameters, const Context& context)
+    Printer(const MonitorParameters& parameters, const Context& context)
         : parameters_(parameters), json_(context.json) {}
 
     void print(const nlohmann::json& event) {
@@ -48,7 +48,7 @@ class Printer {
     [[nodiscard]] bool enough() const { return parameters_.count && printed_ >= parameters_.count; }
 
   private:
-    const Parameters& parameters_;
+    const MonitorParameters& parameters_;
     bool json_;
     std::uint64_t printed_ = 0;
 };
@@ -92,7 +92,7 @@ Result<void> from_kernel(std::vector<Instance>& instances, Printer& printer) {
     return {};
 }
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_monitor(const MonitorParameters& parameters, const Context& context) {
     Printer printer(parameters, context);
     if (auto daemon = ControlClient::connect(control_path(context.socket)))
         return from_daemon(*daemon, printer);
@@ -104,7 +104,7 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_monitor(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<MonitorParameters>();
     CLI::App* command =
         add_command(app, context, "monitor", "Print events as they happen: arming, disarming, samples",
                     "synward monitor eth0");
@@ -114,8 +114,9 @@ void add_monitor(CLI::App& app, Context& context) {
         "reader only.\nWith --json, each is one line.");
     add_devices(command, parameters->devices);
     command->add_option("-n,--count", parameters->count, "End after so many events");
-    command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+    command->callback([parameters, &context] {
+        context.work = [=, &context] { return run_monitor(*parameters, context); };
+    });
 }
 
 }  // namespace synward::cli

@@ -18,14 +18,14 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct ProtectParameters {
     std::string place;
     ServiceOptions service;
     std::vector<std::string> devices;
 };
 
 // Those named; else those that have synward; else the one of the default route.
-Result<std::vector<std::string>> choose(const Parameters& parameters, const Context& context) {
+Result<std::vector<std::string>> choose(const ProtectParameters& parameters, const Context& context) {
     if (!parameters.devices.empty()) return parameters.devices;
     const auto instances = loaded_instances();
     if (!instances) return tl::unexpected(instances.error());
@@ -76,7 +76,7 @@ Result<nlohmann::json> protect(const std::string& device, const Addition& additi
                           {"notes", compiled->notes}};
 }
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_protect(const ProtectParameters& parameters, const Context& context) {
     const auto place = parse_place(parameters.place);
     if (!place) return tl::unexpected(place.error());
     const auto addition = make_addition(*place, parameters.service);
@@ -109,7 +109,7 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_protect(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<ProtectParameters>();
     CLI::App* command =
         add_command(app, context, "protect", "Protect a port at once, loading the programs if need be",
                     "synward protect 80,443/192.0.2.1 --name web --mode cookie --dev eth0");
@@ -138,8 +138,9 @@ void add_protect(CLI::App& app, Context& context) {
     command->add_option("--escalate-default", service.escalate_default,
                         "What exceeds that rate: pass or drop (default drop)");
     add_device_option(command, parameters->devices);
-    command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+    command->callback([parameters, &context] {
+        context.work = [=, &context] { return run_protect(*parameters, context); };
+    });
 }
 
 }  // namespace synward::cli

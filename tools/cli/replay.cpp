@@ -31,7 +31,7 @@ using nlohmann::json;
 using replay::Connections;
 using replay::Direction;
 
-struct Parameters {
+struct ReplayParameters {
     std::string file;
     std::string config;
     std::string device;
@@ -74,7 +74,7 @@ struct Setting {
     std::vector<std::string> sets;  // ipsets that act, where the policy is of a config
 };
 
-Result<Setting> set_up(const Parameters& parameters) {
+Result<Setting> set_up(const ReplayParameters& parameters) {
     Setting setting;
     replay::ReplayerOptions options;
     if (!parameters.mode.empty()) options.mode = parse_mode(parameters.mode);
@@ -142,7 +142,7 @@ Result<Setting> set_up(const Parameters& parameters) {
 
 class Session {
   public:
-    Session(const Parameters& parameters, const Context& context, Setting setting)
+    Session(const ReplayParameters& parameters, const Context& context, Setting setting)
         : parameters_(parameters), context_(context), setting_(std::move(setting)) {
         for (const std::string& name : parameters.reasons) wanted_.insert(*find_reason(name));
     }
@@ -362,7 +362,7 @@ class Session {
              "kernel would have known them");
     }
 
-    const Parameters& parameters_;
+    const ReplayParameters& parameters_;
     const Context& context_;
     Setting setting_;
     Connections connections_;
@@ -382,7 +382,7 @@ std::string check_mac(const std::string& text) {
 }  // namespace
 
 void add_replay(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<ReplayParameters>();
     CLI::App* command = add_command(
         app, context, "replay",
         "Run captured packets through the program and a policy, and tell what would happen to each. No "

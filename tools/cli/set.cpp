@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Parameters {
+struct SetParameters {
     std::string name;
     std::string type;
     std::string family = "inet";
@@ -52,7 +52,7 @@ json header_json(const SetHeader& header, bool bound) {
             {"problem", problem.empty() ? json() : json(problem)}};
 }
 
-Result<void> list(const Parameters& parameters, const Context& context) {
+Result<void> list(const SetParameters& parameters, const Context& context) {
     const auto scene = SetScene::open(parameters.config, context);
     if (!scene) return tl::unexpected(scene.error());
     auto reader = SetReader::open();
@@ -101,7 +101,7 @@ struct Shown {
     json entry;
 };
 
-Result<void> show(const Parameters& parameters, const Context& context) {
+Result<void> show(const SetParameters& parameters, const Context& context) {
     const auto scene = SetScene::open(parameters.config, context);
     if (!scene) return tl::unexpected(scene.error());
     std::optional<Prefix> match;
@@ -166,7 +166,7 @@ Result<void> show(const Parameters& parameters, const Context& context) {
     return {};
 }
 
-Result<void> create(const Parameters& parameters, const Context& context) {
+Result<void> create(const SetParameters& parameters, const Context& context) {
     if (auto good = check_set_name(parameters.name); !good) return good;
     const SetKind kind = set_kind(parameters.type);
     if (kind == SetKind::other)
@@ -209,7 +209,7 @@ Result<void> create(const Parameters& parameters, const Context& context) {
 }
 
 // What both do to a set that is there, then.
-Result<void> remove(const Parameters& parameters, const Context& context, const std::string& verb,
+Result<void> remove(const SetParameters& parameters, const Context& context, const std::string& verb,
                     const std::string& past) {
     if (auto good = check_set_name(parameters.name); !good) return good;
     auto scene = SetScene::open(parameters.config, context);
@@ -240,7 +240,7 @@ Result<void> remove(const Parameters& parameters, const Context& context, const 
 }  // namespace
 
 void add_set(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<SetParameters>();
     CLI::App* set = add_command(app, context, "set", "List, show, make, empty and destroy ipsets",
                                 "synward set show synward4 --match 203.0.113.7");
     set->footer(set->get_footer() +
@@ -279,10 +279,11 @@ void add_set(CLI::App& app, Context& context) {
         ->check(CLI::IsMember({"inet", "inet6"}));
     create_command->add_option("--most", parameters->most, "Entries that it can hold")->capture_default_str();
 
-    add_name(add("destroy", "Destroy a set", "synward set destroy partners",
-                 [](const Parameters& p, const Context& c) { return remove(p, c, "destroy", "destroyed"); }));
+    add_name(
+        add("destroy", "Destroy a set", "synward set destroy partners",
+            [](const SetParameters& p, const Context& c) { return remove(p, c, "destroy", "destroyed"); }));
     add_name(add("flush", "Take all entries out of a set", "synward set flush partners",
-                 [](const Parameters& p, const Context& c) { return remove(p, c, "flush", "flushed"); }));
+                 [](const SetParameters& p, const Context& c) { return remove(p, c, "flush", "flushed"); }));
 }
 
 }  // namespace synward::cli

@@ -20,7 +20,7 @@ namespace {
 
 enum class Act { deny, allow, mark, forget };
 
-struct Parameters {
+struct SetChangeParameters {
     Act act = Act::deny;
     std::string fate;
     std::vector<std::string> sources;
@@ -70,7 +70,7 @@ Result<std::vector<Prefix>> read_sources(const std::vector<std::string>& words) 
     return sources;
 }
 
-Result<Order> make_order(const Parameters& parameters, const SetScene& scene) {
+Result<Order> make_order(const SetChangeParameters& parameters, const SetScene& scene) {
     Order order;
     if (!parameters.port.empty()) {
         const auto port = parse_port_word(parameters.port);
@@ -99,7 +99,7 @@ Result<Order> make_order(const Parameters& parameters, const SetScene& scene) {
     return order;
 }
 
-Result<void> check_lockout(const Order& order, const Parameters& parameters, const Fates& fates) {
+Result<void> check_lockout(const Order& order, const SetChangeParameters& parameters, const Fates& fates) {
     const Fate* fate = fates.find(order.verdict.mark);
     if (parameters.force || !fate || fate->verdict != FateVerdict::drop) return {};
     std::optional<std::uint16_t> port;
@@ -137,7 +137,8 @@ SetHeader planned(const std::string& name, SetKind kind, sw_family family) {
             .most = set_entries_most};
 }
 
-Result<std::vector<Target>> choose_sets(const Parameters& parameters, const Order& order, SetReader& reader) {
+Result<std::vector<Target>> choose_sets(const SetChangeParameters& parameters, const Order& order,
+                                        SetReader& reader) {
     std::vector<Target> targets;
     for (const sw_family family : {SW_IPV4, SW_IPV6}) {
         Target target;
@@ -281,7 +282,7 @@ std::string sources_text(const std::vector<Prefix>& sources) {
     return text;
 }
 
-std::string done_text(const Parameters& parameters, const Order& order, const Fates& fates) {
+std::string done_text(const SetChangeParameters& parameters, const Order& order, const Fates& fates) {
     switch (parameters.act) {
         case Act::deny:
             return "denied";
@@ -322,7 +323,7 @@ std::string acts_text(const Order& order, const SetHeader& header, const SetScen
     return text;
 }
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_set_change(const SetChangeParameters& parameters, const Context& context) {
     auto scene = SetScene::open(parameters.config, context);
     if (!scene) return tl::unexpected(scene.error());
     if (!parameters.set.empty())
@@ -388,7 +389,7 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 
 void add_change(CLI::App& app, Context& context, Act act, const char* name, const char* description,
                 const char* example) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<SetChangeParameters>();
     parameters->act = act;
     CLI::App* command = add_command(app, context, name, description, example);
     if (act == Act::mark)
@@ -422,8 +423,9 @@ void add_change(CLI::App& app, Context& context, Act act, const char* name, cons
         command->get_footer() +
         "\n\nEntries are those of ipset(8), whose commands are equally valid. The last word about an "
         "address wins.\nWithout synwardd, give the config that `synward load` was given.");
-    command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+    command->callback([parameters, &context] {
+        context.work = [=, &context] { return run_set_change(*parameters, context); };
+    });
 }
 
 }  // namespace

@@ -18,7 +18,7 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct StatsParameters {
     std::vector<std::string> devices;
     std::string service;
     bool all = false;
@@ -60,7 +60,7 @@ nlohmann::json module_counters(Counters& packets) {
     return object;
 }
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_stats(const StatsParameters& parameters, const Context& context) {
     const auto instances = find_instances(parameters.devices);
     if (!instances) return tl::unexpected(instances.error());
     nlohmann::json interfaces = nlohmann::json::array();
@@ -98,14 +98,14 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_stats(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<StatsParameters>();
     CLI::App* command = add_command(app, context, "stats", "Show how many packets left for which reason",
                                     "synward stats eth0 --service web");
     add_devices(command, parameters->devices);
     command->add_option("-S,--service", parameters->service, "Of this service only")->type_name("SERVICE");
     command->add_flag("-a,--all", parameters->all, "Also the reasons that never happened");
     command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+        [parameters, &context] { context.work = [=, &context] { return run_stats(*parameters, context); }; });
 }
 
 }  // namespace synward::cli

@@ -20,7 +20,7 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct TopParameters {
     std::vector<std::string> devices;
     double delay = 1;  // seconds
     std::uint64_t count = 0;
@@ -163,7 +163,7 @@ std::string heading() {
     return fmt::format("synward top, {}\n", clock);
 }
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_top(const TopParameters& parameters, const Context& context) {
     auto instances = find_instances(parameters.devices);
     if (!instances) return tl::unexpected(instances.error());
     Meter meter(std::move(*instances));
@@ -193,7 +193,7 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_top(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<TopParameters>();
     CLI::App* command =
         add_command(app, context, "top", "Show the rates of every service, again and again; q quits",
                     "synward top --batch -n 3");
@@ -203,7 +203,7 @@ void add_top(CLI::App& app, Context& context) {
     command->add_option("--delay", parameters->delay, "Seconds between two tables (default 1)")
         ->check(CLI::Range(0.1, 3600.0));
     command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+        [parameters, &context] { context.work = [=, &context] { return run_top(*parameters, context); }; });
 }
 
 }  // namespace synward::cli

@@ -14,7 +14,7 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct UnloadParameters {
     std::vector<std::string> devices;
     bool all = false;
 };
@@ -28,7 +28,7 @@ void unclassify(const DaemonLink& daemon) {
         fmt::print(stderr, "synward: {}\n", removed.error().message);
 }
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_unload(const UnloadParameters& parameters, const Context& context) {
     std::vector<std::string> devices = parameters.devices;
     if (parameters.all) {
         const auto instances = loaded_instances();
@@ -62,15 +62,16 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_unload(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<UnloadParameters>();
     CLI::App* command =
         add_command(app, context, "unload", "Take the programs off; established connections go on",
                     "synward unload eth0");
     auto* devices =
         command->add_option("DEV,-d,--dev,--interface", parameters->devices, "Interfaces")->type_name("DEV");
     command->add_flag("-a,--all", parameters->all, "Every interface that has synward")->excludes(devices);
-    command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+    command->callback([parameters, &context] {
+        context.work = [=, &context] { return run_unload(*parameters, context); };
+    });
 }
 
 }  // namespace synward::cli

@@ -14,12 +14,12 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct UnprotectParameters {
     std::string service;
     std::vector<std::string> devices;
 };
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_unprotect(const UnprotectParameters& parameters, const Context& context) {
     auto instances = find_instances(parameters.devices);
     if (!instances) return tl::unexpected(instances.error());
     const DaemonLink daemon(context);
@@ -58,15 +58,16 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_unprotect(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<UnprotectParameters>();
     CLI::App* command =
         add_command(app, context, "unprotect", "Protect a service no more, at once", "synward unprotect web");
     command->add_option("SERVICE", parameters->service, "Its name, or a port as `protect` takes it")
         ->required()
         ->type_name("SERVICE");
     add_device_option(command, parameters->devices);
-    command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+    command->callback([parameters, &context] {
+        context.work = [=, &context] { return run_unprotect(*parameters, context); };
+    });
 }
 
 }  // namespace synward::cli

@@ -20,14 +20,14 @@
 namespace synward::cli {
 namespace {
 
-struct Parameters {
+struct WhyParameters {
     std::string address;
     std::vector<std::string> devices;
     std::string config;
 };
 
 // What sets say of it; null, with the problem, where that cannot be known.
-nlohmann::json sets_part(const Parameters& parameters, const Context& context, const Address& address,
+nlohmann::json sets_part(const WhyParameters& parameters, const Context& context, const Address& address,
                          std::string& problem) {
     const auto scene = SetScene::open(parameters.config, context);
     auto reader = scene ? SetReader::open() : tl::unexpected(scene.error());
@@ -112,7 +112,7 @@ void print_kernel_part(const nlohmann::json& part) {
         fmt::print("{}: the program holds nothing about it\n", device);
 }
 
-Result<void> run(const Parameters& parameters, const Context& context) {
+Result<void> run_why(const WhyParameters& parameters, const Context& context) {
     const auto address = Address::parse(parameters.address);
     if (!address)
         return fail(
@@ -171,14 +171,14 @@ Result<void> run(const Parameters& parameters, const Context& context) {
 }  // namespace
 
 void add_why(CLI::App& app, Context& context) {
-    auto parameters = std::make_shared<Parameters>();
+    auto parameters = std::make_shared<WhyParameters>();
     CLI::App* command = add_command(app, context, "why", "What is known and was decided about a source",
                                     "synward why 203.0.113.7");
     command->add_option("ADDRESS", parameters->address, "The source")->required()->type_name("ADDRESS");
     add_device_option(command, parameters->devices);
     add_set_config(command, parameters->config);
     command->callback(
-        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
+        [parameters, &context] { context.work = [=, &context] { return run_why(*parameters, context); }; });
 }
 
 }  // namespace synward::cli
