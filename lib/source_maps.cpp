@@ -193,8 +193,14 @@ struct SourceMaps::Impl {
     // Nobody wrote but us.
     [[nodiscard]] bool ours() const { return written && live() == word; }
 
-    [[nodiscard]] SourceTable table(std::uint32_t generation) const {
-        return {exact.data() + (std::size_t{generation} << shift), shift, config().hash_key};
+    // The sets that belong to a gate of so many bits.
+    [[nodiscard]] std::span<sw_source_set> exact_sets(std::uint32_t generation, unsigned gate_shift) const {
+        return {exact.data() + (std::size_t{generation} << shift),
+                std::size_t{1} << sw_set_exact_shift(gate_shift << SW_SET_GATE_SHIFT, shift)};
+    }
+    [[nodiscard]] SourceTable table(std::uint32_t generation, unsigned gate_shift) const {
+        const std::span<sw_source_set> sets = exact_sets(generation, gate_shift);
+        return {sets.data(), static_cast<unsigned>(std::bit_width(sets.size())) - 1, config().hash_key};
     }
     // The exact gate of so many bits: see struct sw_gate.
     [[nodiscard]] std::span<__u64> exact_gate(std::uint32_t generation, unsigned gate_shift) const {
@@ -319,12 +325,12 @@ Result<void> SourceMaps::Impl::replace(std::vector<SourceEntry> wanted) {
     if (!known)
         if (auto done = clear(generation); !done) return done;
 
-    const std::size_t sets = std::size_t{1} << shift;
-    std::memset(static_cast<void*>(exact.data() + generation * sets), 0, sets * sizeof(sw_source_set));
+    const std::span<sw_source_set> sets = exact_sets(generation, gate_shift);
+    std::memset(static_cast<void*>(sets.data()), 0, sets.size_bytes());
     std::ranges::fill(exact_gate(generation, gate_shift), 0);
     auto& prefix_gates = memory.data()->gate.prefix[generation];
     std::memset(prefix_gates, 0, sizeof prefix_gates);
-    SourceTable places = table(generation);
+    SourceTable places = table(generation, gate_shift);
     SourceGate bits = gates(generation, gate_shift);
     for (const SourceEntry& entry : wanted) {
         if (entry.prefix.is_host() && !places.insert(entry.prefix.address, entry.fate, entry.port))
@@ -350,7 +356,7 @@ Result<void> SourceMaps::Impl::change(const Change& change) {
     const std::uint32_t generation = sw_set_generation(word);
     const Prefix& prefix = change.prefix;
     if (prefix.is_host()) {
-        SourceTable places = table(generation);
+        SourceTable places = table(generation, sw_set_gate_shift(word));
         if (change.after == SW_FATE_NONE)
             places.remove(prefix.address, change.port);
         else if (!places.put(prefix.address, change.after, change.port))
@@ -399,9 +405,10 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
         fresh.count(c.prefix, c.port, c.before, -1);
         fresh.count(c.prefix, c.port, c.after, 1);
     }
-    // A gate that has become too small is made anew in the other generation. Its bits for
-    // each entry are 16 where it was made, and never fewer than 8.
-    if (8 * fresh.hosts() > std::size_t{1} << sw_set_gate_shift(word)) return replace(std::move(wanted));
+    // A gate that has become too small is made anew in the other generation, and the exact sets
+    // with it. Its bits for each entry are 16 where it was made, and never fewer than 12: then the
+    // sets are two thirds full.
+    if (12 * fresh.hosts() > std::size_t{1} << sw_set_gate_shift(word)) return replace(std::move(wanted));
     if (fresh.hosts() > source_capacity(*maps) || wanted.size() - fresh.hosts() > prefix_capacity(*maps))
         if (auto done = check(wanted); !done) return done;
     // Additions first, and of them the special ones; removals behind, the general ones first: so

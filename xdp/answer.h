@@ -27,16 +27,13 @@ struct reply {
 __attribute__((noinline)) int options_read(struct xdp_md *ctx, __u32 offset, __u32 size,
 					   struct options *o)
 {
-	__u8 bytes[64] = {};
-	__u64 length = size;
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u64 start = offset;
 
 	if (!o)
 		return -1;
-	if (!options_length(&length))
-		return 0;
-	if (bpf_xdp_load_bytes(ctx, offset, bytes, length))
-		return -1;
-	options_any(bytes, length, o);
+	BOUND_MASK(start, 0x3fff);
+	options_any(data + start, end, size, o);
 	return 0;
 }
 

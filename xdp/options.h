@@ -90,10 +90,6 @@ static __always_inline bool options_usual(const __u32 *w, __u32 length, struct o
 }
 
 /*
- * Any layout. `p` must have 64 readable bytes, of which `length` (at most 40)
- * are options; masks in the place of checks keep old verifiers content.
- */
-/*
  * Bounds the length of a copy to 1..40. By way of length - 1, since verifiers
  * before 6.8 learn nothing from a comparison with zero.
  */
@@ -108,51 +104,64 @@ static __always_inline bool options_length(__u64 *length)
 	return true;
 }
 
-static __always_inline __u32 options_u32(const __u8 *p, __u32 at)
+/* As it stands at any address; one load in BPF. */
+static __always_inline __u32 options_word(const __u8 *p)
 {
-	return p[at] | (__u32)p[at + 1] << 8 | (__u32)p[at + 2] << 16 | (__u32)p[at + 3] << 24;
+	__u32 word;
+
+	__builtin_memcpy(&word, p, sizeof(word));
+	return word;
 }
 
-static __always_inline void options_any(const __u8 *p, __u32 length, struct options *o)
+/*
+ * Any layout: `length` bytes of options at `options`, of which those before `end` are
+ * there. The compiler must not merge what bounds an access with what other paths know.
+ */
+static __always_inline void options_any(const __u8 *options, const void *end, __u32 length,
+					struct options *o)
 {
-	__u64 at = 0;
+	__u64 at = 0, layout = 0;
 	int i;
 
 	for (i = 0; i < OPTIONS_MAX; i++) {
+		const __u8 *p;
 		__u64 kind, size;
 
 		BOUND_MASK(at, 63);
-		if (at >= length || at >= OPTIONS_MAX)
-			return;
-		kind = p[at];
+		p = options + at;
+		LAUNDER(p);
+		if (at >= length || (const void *)(p + 1) > end)
+			break;
+		kind = p[0];
 		if (kind == OPTION_END)
-			return;
-		o->layout = o->layout << 8 | kind;
+			break;
+		layout = layout << 8 | kind;
 		if (kind == OPTION_NOP) {
 			at++;
 			continue;
 		}
-		if (at + 1 >= length)
-			return;
-		size = p[at + 1];
+		if (at + 1 >= length || (const void *)(p + 2) > end)
+			break;
+		size = p[1];
 		if (size < 2 || at + size > length)
-			return;
-		if (kind == OPTION_MSS && size == 4) {
-			__u16 mss = (__u16)p[at + 2] << 8 | p[at + 3];
+			break;
+		if (kind == OPTION_MSS && size == 4 && (const void *)(p + 4) <= end) {
+			__u16 mss = options_swap16(options_word(p) >> 16);
 
 			if (mss)
 				o->mss = mss;
-		} else if (kind == OPTION_WSCALE && size == 3) {
-			options_wscale(o, p[at + 2]);
+		} else if (kind == OPTION_WSCALE && size == 3 && (const void *)(p + 3) <= end) {
+			options_wscale(o, p[2]);
 		} else if (kind == OPTION_SACK && size == 2) {
 			o->found |= SW_OPTION_SACK;
-		} else if (kind == OPTION_TIMESTAMP && size == 10) {
-			o->tsval = options_u32(p, at + 2);
-			o->tsecr = options_u32(p, at + 6);
+		} else if (kind == OPTION_TIMESTAMP && size == 10 && (const void *)(p + 10) <= end) {
+			o->tsval = options_word(p + 2);
+			o->tsecr = options_word(p + 6);
 			o->found |= SW_OPTION_TIMESTAMP;
 		}
 		at += size;
 	}
+	o->layout = layout;
 }
 
 #endif

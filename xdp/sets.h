@@ -31,10 +31,12 @@ static __always_inline __u32 sets_one(__u32 index, __u64 tag)
 }
 
 static __always_inline __u32 sets_exact(const struct sw_memory *memory, const __u64 source[2],
-					__u32 port, __u32 generation, const int family)
+					__u32 port, __u32 sources, const int family)
 {
 	__u64 hash = hash_exact(memory->config.hash_key, source, port, family);
-	__u32 shift = memory->config.source_shift & 31, base = generation << shift;
+	__u32 most = memory->config.source_shift & 31;
+	__u32 shift = sw_set_exact_shift(sources, most);
+	__u32 base = sw_set_generation(sources) << most;
 	__u32 first = sw_source_index(hash, shift), index = base | first;
 	__u64 tag = sw_source_tag(hash, family), way = sw_source_way(hash);
 	struct sw_source_set *set = bpf_map_lookup_elem(&sw_exact, &index);
@@ -53,20 +55,20 @@ static __always_inline __u32 sets_exact(const struct sw_memory *memory, const __
 }
 
 /* Out of line: the caller's stack has no room for it, and strangers stop at the gate. */
-__attribute__((noinline)) int sets_exact4(__u64 address, __u32 generation)
+__attribute__((noinline)) int sets_exact4(__u64 address, __u32 sources)
 {
 	struct sw_memory *memory = memory_get();
 	__u64 source[2] = { address };
 
-	return memory ? sets_exact(memory, source, 0, generation, SW_IPV4) : SW_FATE_NONE;
+	return memory ? sets_exact(memory, source, 0, sources, SW_IPV4) : SW_FATE_NONE;
 }
 
-__attribute__((noinline)) int sets_exact6(__u64 address, __u64 rest, __u32 generation)
+__attribute__((noinline)) int sets_exact6(__u64 address, __u64 rest, __u32 sources)
 {
 	struct sw_memory *memory = memory_get();
 	__u64 source[2] = { address, rest };
 
-	return memory ? sets_exact(memory, source, 0, generation, SW_IPV6) : SW_FATE_NONE;
+	return memory ? sets_exact(memory, source, 0, sources, SW_IPV6) : SW_FATE_NONE;
 }
 
 /* May the exact sets hold the source? */
@@ -139,7 +141,7 @@ __attribute__((noinline)) int sets_port4(__u64 address, __u32 port, __u32 source
 	__u32 *found;
 
 	if (memory && sources & SW_SET_EXACT4)
-		fate = sets_exact(memory, source, port, generation, SW_IPV4);
+		fate = sets_exact(memory, source, port, sources, SW_IPV4);
 	if (fate || !(sources & SW_SET_PREFIX4))
 		return fate;
 	found = bpf_map_lookup_elem(&sw_prefix4, &key);
@@ -157,7 +159,7 @@ __attribute__((noinline)) int sets_port6(__u64 address, __u64 rest, __u32 port, 
 	__u32 *found;
 
 	if (memory && sources & SW_SET_EXACT6)
-		fate = sets_exact(memory, source, port, generation, SW_IPV6);
+		fate = sets_exact(memory, source, port, sources, SW_IPV6);
 	if (fate || !(sources & SW_SET_PREFIX6))
 		return fate;
 	found = bpf_map_lookup_elem(&sw_prefix6, &key);
@@ -187,8 +189,8 @@ static __always_inline __u32 sets_fate(const struct sw_memory *memory, const str
 		found = sources & port ? sets_port(v, sources, family) : SW_FATE_NONE;
 		if (!found)
 			found = family == SW_IPV4 ?
-					sets_exact4(v->in.source[0], generation) :
-					sets_exact6(v->in.source[0], v->in.source[1], generation);
+					sets_exact4(v->in.source[0], sources) :
+					sets_exact6(v->in.source[0], v->in.source[1], sources);
 		if (found)
 			return found;
 	}

@@ -196,15 +196,17 @@ static __always_inline __u32 odd_syn(const struct context *c, const struct view 
 	return ANSWER;
 }
 
-static __always_inline __u32 handle_syn(struct context *c, struct sw_cpu *cpu, struct view *v,
-				      const int family)
+static __always_inline __u32 handle_syn(struct context *c, struct view *v, const int family)
 {
 	struct sw_config *config = c->config;
+	struct sw_cpu *cpu = cpu_get();
 	struct options options = {};
 	struct reply reply;
 	enum sw_reason reason;
 	__u32 way;
 
+	if (!cpu)
+		return pass(SW_REASON_INTERNAL);
 	if (flows_maybe(c->memory, c->state, v, family)) {
 		/* a tuple in TIME_WAIT, or one whose client restarted: the kernel's matter */
 		if (lookup_known(c->ctx, config, v, family))
@@ -278,20 +280,22 @@ static __always_inline __u32 stray(const struct context *c, const struct view *v
  * SYNs to where nobody listens were passed, so what follows them must be too: a
  * redirected or forwarded connection has no socket under this address and port.
  */
-static __always_inline bool unheard(const struct context *c, struct sw_cpu *cpu, struct view *v,
-				    const int family)
+static __always_inline bool unheard(const struct context *c, struct view *v, const int family)
 {
+	struct sw_cpu *cpu;
 	__u32 kind;
 
 	if (c->config->flags & SW_FLAG_GATEWAY)
 		return false;
+	cpu = cpu_get();
+	if (!cpu)
+		return true;
 	kind = lookup_listener_cached(c->ctx, c->config, cpu, v, c->now, family);
 	return kind == SW_LISTENER_NONE || kind == SW_LISTENER_FORWARDED;
 }
 
 /* Anything but a SYN. */
-static __always_inline __u32 handle_segment(struct context *c, struct sw_cpu *cpu,
-					    struct view *v, const int family)
+static __always_inline __u32 handle_segment(struct context *c, struct view *v, const int family)
 {
 	bool maybe = flows_maybe(c->memory, c->state, v, family);
 	enum sw_reason reason = SW_REASON_ACK_VALIDATED;
@@ -332,7 +336,7 @@ static __always_inline __u32 handle_segment(struct context *c, struct sw_cpu *cp
 	/* a SYN-ACK answers a SYN that left without our seeing it */
 	if ((maybe || v->flags & FLAG_SYN) && lookup_known(c->ctx, c->config, v, family))
 		return learned(c, v, family);
-	if (unheard(c, cpu, v, family))
+	if (unheard(c, v, family))
 		return pass(SW_REASON_NO_LISTENER);
 	return stray(c, v, family);
 }
@@ -343,7 +347,6 @@ static __always_inline __u32 handle_service(struct context *c, struct view *v,
 {
 	struct sw_config *config = c->config;
 	const __u8 *station = v->data;
-	struct sw_cpu *cpu;
 	__u32 fate;
 	bool syn;
 
@@ -374,16 +377,13 @@ static __always_inline __u32 handle_service(struct context *c, struct view *v,
 		if (!arm_is_armed(c->service, c->state, c->now))
 			return pass(SW_REASON_SERVICE_IDLE);
 	}
-	cpu = cpu_get();
-	if (!cpu)
-		return pass(SW_REASON_INTERNAL);
 	if (bad_flags(v->flags))
 		return by_policy(c, v, SW_REASON_BAD_FLAGS, c->service->malformed, family);
 	if (bad_source(v, family))
 		return by_policy(c, v, SW_REASON_BAD_SOURCE, c->service->malformed, family);
 	if (syn)
-		return handle_syn(c, cpu, v, family);
-	return handle_segment(c, cpu, v, family);
+		return handle_syn(c, v, family);
+	return handle_segment(c, v, family);
 }
 
 /* A TCP packet whose ports were read. */

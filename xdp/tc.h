@@ -37,7 +37,7 @@ static __always_inline void tc_timestamps(struct __sk_buff *skb, struct tc_packe
 		return;
 	if (bpf_skb_load_bytes(skb, p->tcp + sizeof(struct tcphdr), bytes, length))
 		return;
-	options_any(bytes, length, &o);
+	options_any(bytes, bytes + sizeof(bytes), length, &o);
 	p->tsval = o.tsval;
 	p->tsecr = o.tsecr;
 	p->found = o.found & SW_OPTION_TIMESTAMP;

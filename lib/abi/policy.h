@@ -17,7 +17,7 @@
 
 #include "types.h"
 
-#define SW_ABI_VERSION 5
+#define SW_ABI_VERSION 6
 
 enum sw_mode {
 	SW_MODE_OFF,	 /* pass everything */
@@ -169,7 +169,7 @@ struct sw_config {
 	__u8 epoch_shift; /* epoch = ticks >> epoch_shift, about a minute */
 	__u8 stamp;	  /* 0 or 1: generation of the filter that new connections are put into */
 	__u8 flow_shift;  /* sw_flows has 1 << flow_shift sets; written with the first policy */
-	__u8 source_shift; /* of the tables of exact sources; written with the first policy */
+	__u8 source_shift; /* sw_exact has 1 << source_shift sets a generation; likewise */
 
 	__u32 window_shift;	/* arming window = 1 << window_shift ticks, about 1/8 s */
 	__u32 grace_ticks;	/* how long a validated ACK may be on its way to its socket */
@@ -218,11 +218,20 @@ static inline __u32 sw_set_gate_shift(__u32 sources)
 	return sources >> SW_SET_GATE_SHIFT & 31;
 }
 
+/* 1 << this many exact sets are in use: as many as their gate has words, if there are. */
+static inline __u32 sw_set_exact_shift(__u32 sources, __u32 source_shift)
+{
+	__u32 shift = sw_set_gate_shift(sources) - 6;
+
+	return shift < source_shift ? shift : source_shift & 31;
+}
+
 /*
  * The exact sources, both families: a set-associative table in the map sw_exact,
  * one cache line for each set, where the kernel's hash map takes two or three
- * memory accesses. Each generation has 1 << sw_config.source_shift sets: twice as
- * many places as there may be entries.
+ * memory accesses. Each generation has 1 << sw_config.source_shift sets, twice as many
+ * places as there may be entries; sw_set_exact_shift() of them are in use, so that the
+ * CPU's caches hold what a few entries need.
  *
  *   bits  0-1   enum sw_fate; NONE: free
  *         3     family: IPv6
@@ -230,7 +239,7 @@ static inline __u32 sw_set_gate_shift(__u32 sources)
  *               0: every port)
  *
  * The hash (hash_exact() in xdp/hash.h) also chooses the first set, by its top
- * source_shift bits, and in it the way that is tried first, by bits 32-34. An entry
+ * bits, and in it the way that is tried first, by bits 32-34. An entry
  * is there, or in a second set, whose number is that of the first with bits of the
  * tag changed. User space takes the first set while it is not half full, else the
  * emptier one, so that both are full practically never (Azar et al., Balanced

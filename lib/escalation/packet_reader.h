@@ -5,7 +5,6 @@
 
 #include <netinet/in.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "lib/escalation/event.h"
@@ -77,11 +76,9 @@ inline Segment find_in_ipv6(std::span<const std::uint8_t> bytes) {
 inline sw_shape read_shape(std::span<const std::uint8_t> tcp, std::uint8_t ttl, sw_family family) {
     const std::size_t header = std::size_t{tcp[12]} >> 4 << 2;
     if (header < tcp_header || header > tcp.size()) return {};
-    // options_any() wants 64 readable bytes behind its pointer.
-    std::array<std::uint8_t, 64> copy{};
-    std::ranges::copy(tcp.subspan(tcp_header, header - tcp_header), copy.begin());
     options read{};
-    options_any(copy.data(), static_cast<std::uint32_t>(header - tcp_header), &read);
+    options_any(tcp.data() + tcp_header, tcp.data() + tcp.size(),
+                static_cast<std::uint32_t>(header - tcp_header), &read);
     sw_shape shape{};
     shape.layout = read.layout;
     shape.header = static_cast<std::uint8_t>(header);

@@ -15,9 +15,10 @@ namespace synward::bpf_test {
 
 // The tests' flow table has 1 << kFlowShift sets.
 inline constexpr unsigned kFlowShift = 6;
-// And their table of exact sources 1 << kSourceShift in each generation, its large gate as many words.
+// And their table of exact sources 1 << kSourceShift in each generation. With a gate of so many bits,
+// which is in the map sw_gate, half of them are in use.
 inline constexpr unsigned kSourceShift = 4;
-inline constexpr unsigned kGateShift = kSourceShift + 6;
+inline constexpr unsigned kGateShift = kSourceShift + 5;
 
 class Object {
   public:

@@ -24,7 +24,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (length) std::memcpy(bytes, data, length);
 
     options generic{};
-    options_any(bytes, length, &generic);
+    options_any(data, data + size, length, &generic);
+    // of which not all are there
+    options cut{};
+    options_any(data, data + size / 2, length, &cut);
+    require((cut.found & ~generic.found) == 0);
     require(generic.wscale <= 14);
     require((generic.found & ~(SW_OPTION_SACK | SW_OPTION_TIMESTAMP | SW_OPTION_WSCALE)) == 0);
     if (!(generic.found & SW_OPTION_TIMESTAMP)) require(generic.tsval == 0 && generic.tsecr == 0);

@@ -10,7 +10,6 @@
 int packet_oracle(const uint8_t* packet, size_t length, struct oracle* said) {
     struct view v = {.data = (void*)packet, .end = (void*)(packet + length), .l3 = (void*)packet};
     enum sw_reason reason;
-    uint8_t bytes[64] = {0};
     struct options o = {0};
 
     memset(said, 0, sizeof *said);
@@ -26,8 +25,7 @@ int packet_oracle(const uint8_t* packet, size_t length, struct oracle* said) {
     said->destination_port = ntohs(v.in.ports >> 16);
     said->flags = ((const uint8_t*)v.tcp)[13];
     if (!said->segment) return 1;
-    memcpy(bytes, (const uint8_t*)v.tcp + sizeof(struct tcphdr), v.header - sizeof(struct tcphdr));
-    options_any(bytes, v.header - sizeof(struct tcphdr), &o);
+    options_any((const uint8_t*)v.tcp + sizeof(struct tcphdr), v.end, v.header - sizeof(struct tcphdr), &o);
     said->shape.layout = o.layout;
     said->shape.header = v.header;
     said->shape.hops = sw_shape_hops(packet[said->ipv6 ? 7 : 8]);

@@ -104,12 +104,11 @@ void parse_usual(benchmark::State& state, const std::vector<uint8_t>& list) {
 }
 
 void parse_any(benchmark::State& state, const std::vector<uint8_t>& list) {
-    __u8 bytes[64] = {};
-    memcpy(bytes, list.data(), list.size());
     for (auto _ : state) {
         options found{};
+        const __u8* bytes = list.data();
         benchmark::DoNotOptimize(bytes);
-        options_any(bytes, static_cast<__u32>(list.size()), &found);
+        options_any(bytes, bytes + list.size(), static_cast<__u32>(list.size()), &found);
         benchmark::DoNotOptimize(found);
     }
 }

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstring>
 #include <ctime>
 
@@ -57,10 +56,8 @@ Reply read_reply(std::span<const std::uint8_t> frame) {
     reply.flags = view.packet.tcp_flags;
     const std::size_t header = std::size_t{frame[view.tcp + 12]} >> 4 << 2;
     if (header < packet_reader::tcp_header || view.tcp + header > frame.size()) return reply;
-    std::array<std::uint8_t, 64> copy{};
-    std::ranges::copy(frame.subspan(view.tcp + packet_reader::tcp_header, header - packet_reader::tcp_header),
-                      copy.begin());
-    options_any(copy.data(), static_cast<std::uint32_t>(header - packet_reader::tcp_header), &reply.found);
+    options_any(frame.data() + view.tcp + packet_reader::tcp_header, frame.data() + frame.size(),
+                static_cast<std::uint32_t>(header - packet_reader::tcp_header), &reply.found);
     return reply;
 }
 
