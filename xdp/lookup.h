@@ -122,8 +122,9 @@ static __always_inline bool lookup_forwards(struct xdp_md *ctx, const struct bpf
 /*
  * In a VRF the kernel gives connections of a listener that is bound to no device (it
  * needs tcp_l3mdev_accept) to the VRF, and a look-up from here finds what is bound to
- * this device or to none. A bridge loses the request socket that tc gives a packet. So only a listener bound to this device has connections that
- * are found again; for all others the kernel is left alone.
+ * this device or to none. A bridge loses the request socket that tc gives a packet. So
+ * only a listener bound to this device has connections that are found again; for all
+ * others the kernel is left alone.
  */
 static __always_inline bool lookup_bound(const struct sw_config *config, const struct view *v)
 {
@@ -213,6 +214,16 @@ static __always_inline void lookup_listener_of(struct xdp_md *ctx, const struct 
 	}
 }
 
+/*
+ * A link-local address is one of a device, and tc gives a connection to the device at
+ * hand, which for a tagged frame is not the VLAN's: the kernel is left alone.
+ */
+static __always_inline bool lookup_beyond(const struct view *v, const int family)
+{
+	return family == SW_IPV6 && v->l3 - v->data > (long)sizeof(struct ethhdr) &&
+	       (v->in.destination[0] & 0xc0ff) == 0x80fe; /* fe80::/10 as it stands */
+}
+
 /* The same, believed for a while; a spoofed flood to one address asks once a tenth of a second. */
 static __always_inline __u32 lookup_listener_cached(struct xdp_md *ctx,
 						    const struct sw_config *config,
@@ -223,6 +234,8 @@ static __always_inline __u32 lookup_listener_cached(struct xdp_md *ctx,
 	struct listener_answer answer;
 	struct sw_listener *slot;
 
+	if (lookup_beyond(v, family))
+		return SW_LISTENER_NONE;
 	/* VLANs and what has no tag may be worlds of their own. */
 	if (config->flags & (SW_FLAG_VRF | SW_FLAG_VRF_TAGGED) && lookup_bound(config, v))
 		tag ^= 1ULL << 62;

@@ -107,9 +107,9 @@ RulesetSummary summarise(const std::vector<RulesetResult>& results) {
         }
     }
     for (const auto& smallest : results) {
-        if (!smallest.ruleset.one_rule) continue;
+        if (!smallest.ruleset.set) continue;
         const auto same = [&](const RulesetResult& other) {
-            return other.ruleset.one_rule && other.ruleset.kind == smallest.ruleset.kind;
+            return other.ruleset.kind == smallest.ruleset.kind;
         };
         if (std::ranges::any_of(results, [&](const RulesetResult& other) {
                 return same(other) && other.ruleset.entries < smallest.ruleset.entries;

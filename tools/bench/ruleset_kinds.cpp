@@ -104,20 +104,22 @@ std::vector<Ruleset> all_rulesets(const RulesetChoice& choice) {
              .denied = last(choice.linear.back()),
              .install = [n = choice.linear.back()] { nft_rules(n, true); }});
     const auto type = choice.set_type;
-    if (!choice.sets.empty()) {
-        // what people do today; its size matters as little as that of ours
-        const uint32_t n = choice.sets[choice.sets.size() / 2];
-        add({.kind = "nft set", .entries = n, .denied = any(n), .install = [n] { nft_set(n); }});
-        add({.kind = "iptables, ipset match", .entries = n, .denied = any(n), .install = [n, type] {
-                 ipset_match(type, n);
-             }});
-    }
+    // What people do today; by its growth one sees what the kernel's own sets cost.
+    for (const uint32_t n : choice.sets)
+        add({.kind = "nft set", .entries = n, .set = true, .denied = any(n), .install = [n] { nft_set(n); }});
+    for (const uint32_t n : choice.sets)
+        add({.kind = "iptables, ipset match",
+             .entries = n,
+             .set = true,
+             .denied = any(n),
+             .install = [n, type] { ipset_match(type, n); }});
     for (const Marker marker : {Marker::kMangle, Marker::kModule}) {
         if (marker == Marker::kModule && !choice.module) continue;
         for (const uint32_t n : choice.sets)
             add({.kind = marker == Marker::kMangle ? "one rule, mangle" : "one rule, module",
                  .entries = n,
                  .one_rule = true,
+                 .set = true,
                  .denied = any(n),
                  .install = [=] { one_rule(type, n, marker); }});
     }

@@ -18,7 +18,8 @@ struct Ruleset {
     bool tracked = true;   // it needs, or has, connection tracking
     bool one_rule = false;
     bool linear = false;
-    Denied denied;  // those whose packets are measured: the worst case for this kind
+    bool set = false;  // `entries` are of a set
+    Denied denied;     // those whose packets are measured: the worst case for this kind
     // In the host's namespace. Throws std::runtime_error.
     std::function<void()> install;
 
