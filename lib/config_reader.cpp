@@ -52,7 +52,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 // What a user typed, fit for one line of a terminal.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string result = "'";
     for (const char c : text.substr(0, 60)) {
         const auto byte = static_cast<unsigned char>(c);
@@ -108,7 +108,7 @@ void ConfigReader::table(const toml::table& table, const std::string& path,
         Words known;
         for (const Field& f : fields) known.push_back(f.key);
         const std::string_view guess = closest(key.str(), known);
-        mistake(key.source(), path.empty() ? quoted(key.str()) : path + "." + quoted(key.str()),
+        mistake(key.source(), path.empty() ? in_quotes(key.str()) : path + "." + in_quotes(key.str()),
                 guess.empty() ? fmt::format("unknown key; known are {}", fmt::join(known, ", "))
                               : fmt::format("unknown key; did you mean '{}'?", guess));
     }
@@ -154,11 +154,11 @@ std::optional<std::chrono::milliseconds> ConfigReader::duration(const toml::node
     }
     const auto parsed = parse_duration(value->get());
     if (!parsed) {
-        mistake(node, key, fmt::format("{} is no duration; {}", quoted(value->get()), range));
+        mistake(node, key, fmt::format("{} is no duration; {}", in_quotes(value->get()), range));
         return std::nullopt;
     }
     if (*parsed < least || *parsed > most) {
-        mistake(node, key, fmt::format("{} is out of range; {}", quoted(value->get()), range));
+        mistake(node, key, fmt::format("{} is out of range; {}", in_quotes(value->get()), range));
         return std::nullopt;
     }
     return parsed;
@@ -175,7 +175,7 @@ std::optional<std::size_t> ConfigReader::choice(const toml::node& node, std::str
     const auto found = std::find(words.begin(), words.end(), value->get());
     if (found != words.end()) return found - words.begin();
     mistake(node, key,
-            fmt::format("{} is unknown; allowed are {}", quoted(value->get()), fmt::join(words, ", ")));
+            fmt::format("{} is unknown; allowed are {}", in_quotes(value->get()), fmt::join(words, ", ")));
     return std::nullopt;
 }
 
