@@ -224,6 +224,8 @@ struct SourceMaps::Impl {
     Result<void> clear(std::uint32_t generation);
     Result<void> insert_prefixes(std::span<const SourceEntry> wanted, std::uint32_t generation);
     Result<void> remove_prefixes(std::span<const SourceEntry> gone, std::uint32_t generation);
+    [[nodiscard]] const SourceEntry* fill(std::span<const SourceEntry> wanted, std::uint32_t generation,
+                                          unsigned gate_shift);
     Result<void> replace(std::vector<SourceEntry> wanted);
     Result<void> update(std::vector<SourceEntry> wanted);
     Result<void> change(const Change& change);
@@ -314,17 +316,10 @@ Result<void> SourceMaps::Impl::remove_prefixes(std::span<const SourceEntry> gone
     return {};
 }
 
-Result<void> SourceMaps::Impl::replace(std::vector<SourceEntry> wanted) {
-    if (auto done = check(wanted); !done) return done;
-    const Census fresh(wanted);
-    const bool known = ours();
-    if (known && difference(entries, wanted).empty()) return {};
-    const std::uint32_t before = sw_set_generation(live());
-    const std::uint32_t generation = before ^ 1;
-    const unsigned gate_shift = SourceGate::shift_for(fresh.hosts(), shift + 6);
-    if (!known)
-        if (auto done = clear(generation); !done) return done;
-
+// The single addresses and the gates of a generation that no packet looks at. The entry that finds
+// no room in so many sets, or null.
+const SourceEntry* SourceMaps::Impl::fill(std::span<const SourceEntry> wanted, std::uint32_t generation,
+                                          unsigned gate_shift) {
     const std::span<sw_source_set> sets = exact_sets(generation, gate_shift);
     std::memset(static_cast<void*>(sets.data()), 0, sets.size_bytes());
     std::ranges::fill(exact_gate(generation, gate_shift), 0);
@@ -334,9 +329,27 @@ Result<void> SourceMaps::Impl::replace(std::vector<SourceEntry> wanted) {
     SourceGate bits = gates(generation, gate_shift);
     for (const SourceEntry& entry : wanted) {
         if (entry.prefix.is_host() && !places.insert(entry.prefix.address, entry.fate, entry.port))
-            return full(entry.prefix);
+            return &entry;
         bits.open(entry.prefix);
     }
+    return nullptr;
+}
+
+Result<void> SourceMaps::Impl::replace(std::vector<SourceEntry> wanted) {
+    if (auto done = check(wanted); !done) return done;
+    const Census fresh(wanted);
+    const bool known = ours();
+    if (known && difference(entries, wanted).empty()) return {};
+    const std::uint32_t before = sw_set_generation(live());
+    const std::uint32_t generation = before ^ 1;
+    unsigned gate_shift = SourceGate::shift_for(fresh.hosts(), shift + 6);
+    if (!known)
+        if (auto done = clear(generation); !done) return done;
+
+    // Sources that resemble each other (one address, many ports) may crowd under some keys.
+    const SourceEntry* left_over = fill(wanted, generation, gate_shift);
+    while (left_over && gate_shift < shift + 6) left_over = fill(wanted, generation, ++gate_shift);
+    if (left_over) return full(left_over->prefix);
     if (auto done = insert_prefixes(wanted, generation); !done) return done;
     store_word(fresh.sets(), generation, gate_shift);
     // From here on the new ones are in force.

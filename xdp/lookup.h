@@ -220,8 +220,9 @@ static __always_inline void lookup_listener_of(struct xdp_md *ctx, const struct 
  */
 static __always_inline bool lookup_beyond(const struct view *v, const int family)
 {
+	/* fe80::/10 as it stands */
 	return family == SW_IPV6 && v->l3 - v->data > (long)sizeof(struct ethhdr) &&
-	       (v->in.destination[0] & 0xc0ff) == 0x80fe; /* fe80::/10 as it stands */
+	       ((v->in.destination[0] & 0xc0ff) == 0x80fe || (v->in.source[0] & 0xc0ff) == 0x80fe);
 }
 
 /* The same, believed for a while; a spoofed flood to one address asks once a tenth of a second. */

@@ -104,7 +104,7 @@ static __always_inline bool options_length(__u64 *length)
 	return true;
 }
 
-/* As it stands at any address; one load in BPF. */
+/* As it stands, at any address. */
 static __always_inline __u32 options_word(const __u8 *p)
 {
 	__u32 word;
@@ -115,7 +115,7 @@ static __always_inline __u32 options_word(const __u8 *p)
 
 /*
  * Any layout: `length` bytes of options at `options`, of which those before `end` are
- * there. The compiler must not merge what bounds an access with what other paths know.
+ * there. LAUNDER keeps one pointer for a bound and for the access that it is for.
  */
 static __always_inline void options_any(const __u8 *options, const void *end, __u32 length,
 					struct options *o)

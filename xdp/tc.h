@@ -37,6 +37,7 @@ static __always_inline void tc_timestamps(struct __sk_buff *skb, struct tc_packe
 		return;
 	if (bpf_skb_load_bytes(skb, p->tcp + sizeof(struct tcphdr), bytes, length))
 		return;
+	/* bounded by the length alone, which verifiers understand where tc assigns sockets (6.9) */
 	options_any(bytes, bytes + sizeof(bytes), length, &o);
 	p->tsval = o.tsval;
 	p->tsecr = o.tsecr;

@@ -31,6 +31,7 @@ foreach(header IN LISTS abi_headers)
 endforeach()
 
 add_library(synward_headers_test OBJECT ${alone})
+set_target_properties(synward_headers_test PROPERTIES UNITY_BUILD OFF)
 target_link_libraries(synward_headers_test PRIVATE synward::synward synward_flags)
 target_compile_options(synward_headers_test PRIVATE -Werror -Wpedantic -O0 -g0)
 add_custom_target(synward_abi_bpf_test ALL DEPENDS ${bpf_objects})

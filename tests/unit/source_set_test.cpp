@@ -2,6 +2,7 @@
 // The source sets in the maps.
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +16,8 @@
 #include "fixture.h"
 #include "lib/abi/maps.h"
 #include "lib/maps.h"
+#include "lib/source_table.h"
+#include "xdp/hash.h"
 
 namespace synward {
 namespace {
@@ -323,6 +326,29 @@ TEST_F(SourceSetTest, ASetThatIsTooLargeLeavesTheOldOnes) {
              SW_FATE_DENY});
     must(must(instance.sources()).replace(both));
     EXPECT_EQ(verdict(instance, Address{.bytes = {12, 31, 255, 200}}), XDP_DROP);
+}
+
+TEST_F(SourceSetTest, SourcesThatCrowdGetMoreRoom) {
+    add("web", {80});
+    Instance instance = opened(131072);
+    apply(instance);
+    std::vector<SourceEntry> list;
+    const Address address = *Address::parse("192.0.2.1");
+    for (std::uint32_t port = 1; port <= 4096; port++) list.push_back({{address, 32}, SW_FATE_DENY, port});
+    // A key under which they do not fit into as many sets as so many entries have.
+    constexpr unsigned shift = 10;
+    auto memory = must(MappedArray<sw_memory>::create(instance.map_fd("sw_memory"), 1, "sw_memory"));
+    auto& key = memory.data()->config.hash_key;
+    for (bool fits = true; fits;) {
+        key[HASH_LISTENER] = random_() | 1;
+        std::vector<sw_source_set> sets(1 << shift);
+        SourceTable table(sets.data(), shift, key);
+        fits = std::ranges::all_of(
+            list, [&](const SourceEntry& e) { return table.insert(e.prefix.address, e.fate, e.port); });
+    }
+    must(must(instance.sources()).replace(list));
+    EXPECT_GT(sw_set_exact_shift(instance.config().sources, 15), shift);
+    EXPECT_EQ(verdict(instance, address), XDP_DROP);
 }
 
 TEST_F(SourceSetTest, AMillionOfEachKindFits) {
