@@ -124,7 +124,8 @@ def dial_once(options):
         sock.bind((options.source or ("::" if ":" in options.host else "0.0.0.0"), options.bind_port))
     if options.fastopen:
         sock.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
-    sock.connect((options.host, options.port))
+    # with the scope of a link-local address
+    sock.connect(socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][4])
     return sock
 
 
