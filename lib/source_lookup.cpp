@@ -78,7 +78,8 @@ Result<std::optional<SourceEntry>> SourceLookup::look(const Address& address, st
     if (sources & source_set(host)) {
         const sw_config& config = memory_.data()->config;
         const SourceTable table(exact_.data() + (std::size_t{generation} << config.source_shift),
-                                sw_set_exact_shift(sources, config.source_shift), config.hash_key);
+                                sw_set_exact_shift(sw_set_gate_shift(sources), config.source_shift),
+                                config.hash_key);
         if (const sw_fate fate = table.find(address, port)) return SourceEntry{host, fate, port};
     }
     const bool v4 = address.family == SW_IPV4;

@@ -196,7 +196,7 @@ struct SourceMaps::Impl {
     // The sets that belong to a gate of so many bits.
     [[nodiscard]] std::span<sw_source_set> exact_sets(std::uint32_t generation, unsigned gate_shift) const {
         return {exact.data() + (std::size_t{generation} << shift),
-                std::size_t{1} << sw_set_exact_shift(gate_shift << SW_SET_GATE_SHIFT, shift)};
+                std::size_t{1} << sw_set_exact_shift(gate_shift, shift)};
     }
     [[nodiscard]] SourceTable table(std::uint32_t generation, unsigned gate_shift) const {
         const std::span<sw_source_set> sets = exact_sets(generation, gate_shift);

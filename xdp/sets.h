@@ -35,7 +35,7 @@ static __always_inline __u32 sets_exact(const struct sw_memory *memory, const __
 {
 	__u64 hash = hash_exact(memory->config.hash_key, source, port, family);
 	__u32 most = memory->config.source_shift & 31;
-	__u32 shift = sw_set_exact_shift(sources, most);
+	__u32 shift = sw_set_exact_shift(sw_set_gate_shift(sources), most);
 	__u32 base = sw_set_generation(sources) << most;
 	__u32 first = sw_source_index(hash, shift), index = base | first;
 	__u64 tag = sw_source_tag(hash, family), way = sw_source_way(hash);

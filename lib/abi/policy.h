@@ -219,9 +219,9 @@ static inline __u32 sw_set_gate_shift(__u32 sources)
 }
 
 /* 1 << this many exact sets are in use: as many as their gate has words, if there are. */
-static inline __u32 sw_set_exact_shift(__u32 sources, __u32 source_shift)
+static inline __u32 sw_set_exact_shift(__u32 gate_shift, __u32 source_shift)
 {
-	__u32 shift = sw_set_gate_shift(sources) - 6;
+	__u32 shift = gate_shift - 6;
 
 	return shift < source_shift ? shift : source_shift & 31;
 }
@@ -238,12 +238,11 @@ static inline __u32 sw_set_exact_shift(__u32 sources, __u32 source_shift)
  *         8-63  tag: low 56 bits of a keyed hash of the address and the port (big endian;
  *               0: every port)
  *
- * The hash (hash_exact() in xdp/hash.h) also chooses the first set, by its top
- * bits, and in it the way that is tried first, by bits 32-34. An entry
- * is there, or in a second set, whose number is that of the first with bits of the
- * tag changed. User space takes the first set while it is not half full, else the
- * emptier one, so that both are full practically never (Azar et al., Balanced
- * Allocations, 1999).
+ * The hash (hash_exact() in xdp/hash.h) also chooses the first set, by its top bits,
+ * and in it the way that is tried first, by bits 32-34. An entry is there, or in a
+ * second set, whose number is that of the first with bits of the tag changed. User space
+ * takes the first set while it is not half full, else the emptier one, so that both are
+ * full practically never (Azar et al., Balanced Allocations, 1999).
  *
  * IPv4 is exact: the tag's low 48 bits are a bijection of address and port. Two IPv6
  * addresses share all 64 bits (tag and first set, from 256 sets on) with probability

@@ -102,7 +102,7 @@ void Policy::put_exact(std::span<sw_source_set> sets, const Fate& fate) const {
     __u64 words[2] = {};
     std::memcpy(words, source.data(), source.size());
     const __u64 hash = hash_exact(config.hash_key, words, wire(fate.port), family);
-    const std::uint32_t shift = sw_set_exact_shift(gate_shift << SW_SET_GATE_SHIFT, kSourceShift);
+    const std::uint32_t shift = sw_set_exact_shift(gate_shift, kSourceShift);
     const std::uint32_t first_set = sw_source_index(hash, shift);
     const std::uint32_t other_set = sw_source_other(first_set, hash, shift);
     const unsigned first = exact == Exact::last_way ? SW_SOURCE_WAYS - 1 : sw_source_way(hash);

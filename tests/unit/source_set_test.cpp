@@ -347,7 +347,7 @@ TEST_F(SourceSetTest, SourcesThatCrowdGetMoreRoom) {
             list, [&](const SourceEntry& e) { return table.insert(e.prefix.address, e.fate, e.port); });
     }
     must(must(instance.sources()).replace(list));
-    EXPECT_GT(sw_set_exact_shift(instance.config().sources, 15), shift);
+    EXPECT_GT(sw_set_exact_shift(sw_set_gate_shift(instance.config().sources), 15), shift);
     EXPECT_EQ(verdict(instance, address), XDP_DROP);
 }
 
