@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/atomic.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 
@@ -54,17 +55,17 @@ MODULE_PARM_DESC(memory, "Most bytes of ring memory of the whole machine");
 
 u32 sw_limits_slots(const struct sw_limits *limits)
 {
-	return READ_ONCE(limits->slots) ?: READ_ONCE(slots);
+	return min_not_zero(READ_ONCE(limits->slots), (u32)READ_ONCE(slots));
 }
 
 u32 sw_limits_deadline(const struct sw_limits *limits)
 {
-	return READ_ONCE(limits->deadline_ms) ?: READ_ONCE(deadline_ms);
+	return min_not_zero(READ_ONCE(limits->deadline_ms), (u32)READ_ONCE(deadline_ms));
 }
 
 u64 sw_limits_bytes(const struct sw_limits *limits)
 {
-	return READ_ONCE(limits->bytes) ?: READ_ONCE(bytes);
+	return min_not_zero(READ_ONCE(limits->bytes), (u64)READ_ONCE(bytes));
 }
 
 bool sw_limits_charge(unsigned long amount)

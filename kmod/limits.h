@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How much may be held, and for how long: module parameters, which a network
- * namespace may overrule for itself by generic netlink.
+ * How much may be held, and for how long: module parameters, below which a
+ * network namespace may set caps of its own by generic netlink.
  */
 #ifndef SYNWARD_LIMITS_H
 #define SYNWARD_LIMITS_H
 
 #include <linux/types.h>
 
-/* Caps of one namespace; 0: as the module parameter says. Written under sw_net.lock. */
+/* Caps of one namespace, where less than the module parameters; 0: none. Written under sw_net.lock. */
 struct sw_limits {
 	u32 slots;	 /* of all rings */
 	u32 deadline_ms; /* of any ring */

@@ -32,11 +32,16 @@ static unsigned int sw_mark(void *priv, struct sk_buff *skb, const struct nf_hoo
 
 	brought = skb->mark & SW_MARK_CLASS_MASK;
 	skb->mark &= ~SW_MARK_CLASS_MASK;
-	class = sw_sets_find(sets, skb, state);
 	mark = READ_ONCE(ct->mark);
-	if (class < 0)
-		/* that of a validated handshake, or of the connection that expected this one */
-		class = brought ?: mark & SW_MARK_CLASS_MASK;
+	if (unlikely(ct->master)) {
+		/* conntrack gave it the mark of the connection that expected it */
+		class = mark & SW_MARK_CLASS_MASK ?: brought;
+	} else {
+		class = sw_sets_find(sets, skb, state);
+		if (class < 0)
+			/* that of a validated handshake */
+			class = brought ?: mark & SW_MARK_CLASS_MASK;
+	}
 	skb->mark |= class;
 	WRITE_ONCE(ct->mark, (mark & ~SW_MARK_CLASS_MASK) | class);
 	return NF_ACCEPT;

@@ -137,6 +137,7 @@ def test_deadline_of_each():
         true(f"none is let go early: held for {waits} ms", min(waits) >= 499)
         # One that is late tells of a machine that was busy; all of them, of the module.
         true(f"one at least is let go in time: held for {waits} ms", min(waits) <= 560)
+        true(f"none is forgotten: held for {waits} ms", max(waits) <= 5000)
 
 
 def test_deadline_cap():
@@ -144,3 +145,23 @@ def test_deadline_cap():
         client.set(deadline=100)
         same("a longer one", errno_of(Ring, deadline_ms=101), "ENOBUFS")
         Ring(deadline_ms=100).close()
+
+
+def test_caps_under_the_parameters():
+    """A namespace may set less than the module's parameters, and not more."""
+    path = "/sys/module/synward/parameters/deadline_ms"
+    with open(path, encoding="ascii") as file:
+        before = file.read()
+    with Lab() as lab, lab.server, genl.Client() as client:
+        client.set(deadline=9000)
+        try:
+            with open(path, "w", encoding="ascii") as file:
+                file.write("50")
+            same("more than the parameter", errno_of(Ring, deadline_ms=51), "ENOBUFS")
+            same("told", client.get()["deadline"], 50)
+            Ring(deadline_ms=50).close()
+            client.set(deadline=40)
+            same("more than its own", errno_of(Ring, deadline_ms=41), "ENOBUFS")
+        finally:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(before)

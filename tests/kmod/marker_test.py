@@ -333,6 +333,33 @@ def test_only_new_connections():
         same("a mark that somebody has changed since", lab.marks()[("192.0.2.2", 7202)] & 0xFF, 0x11)
 
 
+EXPECTS = f"""table ip expects {{
+    ct expectation data {{ protocol udp; dport {PORT}; timeout 1m; size 8; l3proto ip; }}
+    chain c {{
+        type filter hook output priority -150;
+        udp sport 7250 ct state new ct mark set {0xAABBCC00 | DENY} ct expectation set "data"
+    }}
+}}
+"""
+
+
+def test_expected_connection():
+    """One that another connection expected has the class of that, whatever the sets say."""
+    sets = "create a hash:ip skbinfo\nadd a 192.0.2.2 skbmark 0x0a/0xff\n"
+    with MarkLab(sets) as lab, lab.server, genl.Client() as client:
+        lab.server.nft(EXPECTS)
+        client.bind("a")
+        master = lab.udp(lab.server)
+        master.bind((SERVER4, 7250))
+        master.sendto(b"x", ("192.0.2.2", 7251))
+        lab.send("192.0.2.2", 7252)
+        lab.send("192.0.2.2", 7253)
+        found = lab.marks()
+        same("mark of the connection that expects", found[(SERVER4, 7250)], 0xAABBCC00 | DENY)
+        same("of the expected one", found[("192.0.2.2", 7252)], 0xAABBCC00 | DENY)
+        same("of one that nobody expects any more", found[("192.0.2.2", 7253)], ALLOW)
+
+
 def test_sets_change():
     sets = "create a hash:ip skbinfo\ncreate c hash:ip skbinfo\nadd c 192.0.2.2 skbmark 0x0d/0xff\ncreate plain hash:ip\nadd plain 192.0.2.2\n"
     with MarkLab(sets) as lab, lab.server, genl.Client() as client:
