@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-/* Caps of one namespace, where less than the module parameters; 0: none. Written under sw_net.lock. */
+/* Caps of one namespace under the module parameters; 0: none. Written under sw_net.lock. */
 struct sw_limits {
 	u32 slots;	 /* of all rings */
 	u32 deadline_ms; /* of any ring */
