@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "daemon/log.h"
+#include "lib/abi/metadata.h"
 #include "lib/classify/classification.h"
 #include "lib/classify/module_marker.h"
 #include "lib/sets/contents.h"
@@ -115,6 +116,8 @@ Classifier::~Classifier() = default;
 void Classifier::configure(const Config& config) {
     const bool was_enabled = config_.enabled;
     const ClassifyConfig old = std::exchange(config_, config.classify);
+    decided_ =
+        static_cast<std::uint8_t>(config.decide.accept_mark & config.decide.accept_mask & SW_MARK_CLASS_MASK);
     configured_ = Clock::now();
     if (!watch_) {
         auto watch = RulesetWatch::create(loop_, [this](const std::string& who) { ruleset_changed(who); });
@@ -132,7 +135,10 @@ void Classifier::configure(const Config& config) {
     // Ours until now, and not wanted any more. What was there before us is left alone.
     if (config_.rule == RuleKeeping::none && was_enabled && old.rule != RuleKeeping::none)
         if (const auto removed = remove_fate_rule(); !removed) log_error(removed.error().message);
-    if (config_.rule != RuleKeeping::none) install_rule();
+    if (config_.rule == RuleKeeping::none)
+        rule_problem_.clear();
+    else
+        install_rule();
     rule_ = find_fate_rule(config_.fates).value_or(FateRule{});
 
     remark_problem_.clear();
@@ -238,11 +244,13 @@ void Classifier::look_at_rule() {
     if (config_.rule == RuleKeeping::none) return;
     auto found = find_fate_rule(config_.fates);
     if (!found) {
+        if (found.error().message != rule_problem_) log_error(found.error().message);
         rule_problem_ = found.error().message;
         return;
     }
     rule_ = std::move(*found);
     if (rule_.state == RuleState::exact) {
+        rule_problem_.clear();
         if (!std::exchange(reported_, {}).empty() && config_.rule == RuleKeeping::report)
             spdlog::info("the one rule is as it should be again");
         return;
@@ -418,13 +426,12 @@ void Classifier::remark(const std::vector<Prefix>& changed) {
     if (!remark_ || !index_) return;
     RemarkThread::Work work;
     std::vector<std::shared_ptr<const SetContents>> sets;
-    for (const BoundSet& set : plan_.sets) {
-        work.by_mark |= set.by_mark;
+    for (const BoundSet& set : plan_.sets)
         for (const auto& contents : index_->sets())
             if (contents->header().name == set.name) sets.push_back(contents);
-    }
     work.index = std::make_shared<const SetIndex>(std::move(sets));
     work.changed = changed;
+    work.decided = decided_;
     if (changed.empty()) work.changed = {Prefix{{SW_IPV4, {}}, 0}, Prefix{{SW_IPV6, {}}, 0}};
     remark_->want(std::move(work));
 }
@@ -465,6 +472,7 @@ nlohmann::json Classifier::status() const {
               {"changed", remark.changed},
               {"unclear", remark.unclear}}},
             {"flows_forgotten", flows_.forgotten()},
+            {"flow_reports_lost", FlowSync::lost()},
             {"problems", std::move(problems)}};
 }
 

@@ -102,6 +102,7 @@ class Classifier {
     const Guards& guards_;
     Hooks hooks_;
     ClassifyConfig config_;
+    std::uint8_t decided_ = 0;  // the class byte of decide.accept_mark
 
     std::unique_ptr<RulesetWatch> watch_;
     std::optional<Timer> look_timer_;

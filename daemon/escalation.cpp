@@ -38,7 +38,7 @@ TransportOptions transport_options(const EscalationConfig& config) {
     options.ring.fail = config.fail;
     options.ring.mode = config.mode;
     options.ring.fanout = config.fanout;
-    options.nfqueue.max_length = config.slots;
+    options.nfqueue.make_room(config.slots);
     options.nfqueue.fail_open = config.fail == SW_RING_FAIL_ACCEPT;
     options.first_queue = config.queue;
     return options;
@@ -64,20 +64,27 @@ Escalation::Escalation(EventLoop& loop, const Guards& guards, Sink sink)
     : loop_(loop), guards_(guards), sink_(std::move(sink)) {}
 
 Escalation::~Escalation() {
+    // Who is told may be gone before this; the set itself is there when they look again.
+    set_changed_ = nullptr;
     close();
     release_module();
 }
 
 void Escalation::close() {
     if (watch_) loop_.forget(std::exchange(watch_, 0));
+    for (const auto& worker : workers_) worker->close();
+    // While services_ and decide_ still are those that it was decided by.
+    take_waiting();
     workers_.clear();
     flows_.reset();
     observer_.reset();
-    tickets_.clear();
-    // With `bypass` it does no harm, but it is ours to take away.
-    if (std::exchange(rule_, false))
-        if (const auto removed = remove_queue_rule(); !removed)
-            spdlog::warn("the nfqueue rule stays: {}", removed.error().message);
+    // With `bypass` it does no harm, but it is ours to take away: after the transports, since the
+    // kernel drops whatever a queue holds when a chain goes.
+    if (rule_) {
+        const auto removed = remove_queue_rule();
+        if (!removed) spdlog::warn("the nfqueue rule stays: {}", removed.error().message);
+        rule_ = !removed;
+    }
     transport_.clear();
     why_.clear();
 }
@@ -138,6 +145,7 @@ Result<void> Escalation::start() {
 
 Result<void> Escalation::open_workers() {
     const TransportOptions options = transport_options(escalation_);
+    const bool joins = !workers_.empty();
     TransportChoice choice = escalation_.transport;
     if (!workers_.empty()) choice = transport_ == "ring" ? TransportChoice::ring : TransportChoice::nfqueue;
     for (std::uint16_t i = 0; i < escalation_.queues; i++) {
@@ -156,6 +164,8 @@ Result<void> Escalation::open_workers() {
     const bool ring = choice == TransportChoice::ring;
     set_module_policy(ring ? escalation_.fail : SW_RING_FAIL_ACCEPT);
     if (ring) return {};
+    // To make the rule anew would drop what the others hold.
+    if (joins && rule_ && !queue_rule_missing()) return {};
     // The readers first, so that no packet finds a queue without one.
     const auto rule = install_queue_rule(queue_range(escalation_));
     if (!rule) return tl::unexpected(rule.error());
@@ -212,7 +222,7 @@ void Escalation::try_again() {
 }
 
 bool Escalation::queue_rule_missing() const {
-    if (!rule_) return false;
+    if (!rule_ || transport_ != "nfqueue") return false;
     const auto found = find_queue_rule();
     return found && (!*found || (*found)->queues != queue_range(escalation_));
 }
@@ -227,6 +237,8 @@ void Escalation::load_services() {
     const auto found =
         std::find_if(guards_.begin(), guards_.end(), [](const auto& guard) { return guard->instance(); });
     if (!shared_ || found == guards_.end()) return;
+    // Numbers of services in what was decided so far are the old ones.
+    take_waiting();
     const CompiledPolicy& policy = (*found)->policy();
     if (const auto loaded = shared_->services.load(policy); !loaded)
         return spdlog::error("the deciders keep the old services: {}", loaded.error().message);
@@ -263,21 +275,29 @@ void Escalation::observe(const Guard& guard, const Event& event) {
 void Escalation::take_actions() {
     std::uint64_t count = 0;
     [[maybe_unused]] const auto drained = read(notify_.get(), &count, sizeof count);
-    WantedAction wanted;
-    for (const auto& worker : workers_) {
-        // Not more than there is room for, so that a flood does not keep us here.
-        for (std::size_t i = 0; i < ActionQueue::size && worker->actions().pop(wanted); i++) take(wanted);
-    }
-    write_tickets();
-    // The transport goes with its worker, so that what it held and what comes gets the fail policy.
-    const auto failed = std::erase_if(workers_, [this](const auto& worker) {
-        const std::string failure = worker->failure();
+    // Before the actions are taken, so that those of its last batch are among them.
+    std::vector<std::string> failures;
+    for (const auto& worker : workers_) failures.push_back(worker->failure());
+    take_waiting();
+    // The transport goes with its worker, so that what it held gets the fail policy.
+    auto next = failures.cbegin();
+    const auto failed = std::erase_if(workers_, [&](const auto&) {
+        const std::string& failure = *next++;
         if (failure.empty()) return false;
         problem_ = failure;
         log_error(fmt::format("doubtful packets are not asked about any more: {}", failure));
         return true;
     });
     if (failed) try_again_later();
+}
+
+void Escalation::take_waiting() {
+    WantedAction wanted;
+    for (const auto& worker : workers_) {
+        // Not more than there is room for, so that a flood does not keep us here.
+        for (std::size_t i = 0; i < ActionQueue::size && worker->actions().pop(wanted); i++) take(wanted);
+    }
+    write_tickets();
 }
 
 void Escalation::take(const WantedAction& wanted) {
@@ -384,6 +404,7 @@ nlohmann::json Escalation::status() const {
                            {"system_calls", stats.system_calls},
                            {"lost", stats.lost},
                            {"torn", stats.torn},
+                           {"refused", stats.refused},
                            {"actions_lost", worker.actions().lost()},
                            {"decisions", std::move(reasons)}});
     }

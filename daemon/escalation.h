@@ -69,6 +69,8 @@ class Escalation {
     void try_again_later();
     void try_again();
     void take_actions();
+    // What the workers want done by now.
+    void take_waiting();
     void take(const WantedAction& wanted);
     void write_tickets();
     void add_to_set(const Action& action);

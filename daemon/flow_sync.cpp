@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -21,6 +22,9 @@ namespace {
 using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
 
 constexpr std::chrono::seconds least_pause{1};  // between two readings of everything
+constexpr std::chrono::seconds lost_pause{60};  // between two lines about lost reports
+
+std::atomic<std::uint64_t> lost_count{0};
 
 }  // namespace
 
@@ -69,11 +73,28 @@ void FlowSync::refresh() {
     }
 }
 
-Result<KnownFlowsSource::Reported> FlowSync::consume() {
-    auto reported = flows_ ? source_.consume(*flows_, ended_ ? &gone_ : nullptr) : source_.consume(gone_);
+std::uint64_t FlowSync::lost() {
+    return lost_count.load(std::memory_order_relaxed);
+}
+
+bool FlowSync::consume() {
+    const auto reported =
+        flows_ ? source_.consume(*flows_, ended_ ? &gone_ : nullptr) : source_.consume(gone_);
     if (!gone_.empty()) ended_(gone_);
     gone_.clear();
-    return reported;
+    const bool lost = !reported || reported->lost;
+    if (lost && ended_) tell_lost();
+    return lost;
+}
+
+void FlowSync::tell_lost() {
+    const std::uint64_t times = lost_count.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (Clock::now() < tell_again_) return;
+    tell_again_ = Clock::now() + lost_pause;
+    spdlog::warn(
+        "conntrack reported connections faster than they could be read ({} times until now): those that "
+        "ended unseen stay in the flow table until others take their place",
+        times);
 }
 
 void FlowSync::run() {
@@ -90,9 +111,8 @@ void FlowSync::run() {
             return spdlog::error("the kernel's connections are not followed any more: poll failed");
         if (waiting[0].revents) return;
         if (waiting[1].revents) {
-            const auto reported = consume();
             // More reports than we can read shall not make us read everything over and over.
-            if (!reported || reported->lost) next = std::min(next, last + least_pause);
+            if (consume() && flows_) next = std::min(next, last + least_pause);
         }
         if (Clock::now() < next) continue;
         refresh();

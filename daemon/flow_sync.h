@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -19,7 +20,8 @@ namespace synward {
 
 class FlowSync {
   public:
-    // Called on the thread with both directions of connections that conntrack forgot.
+    // Called on the thread with both directions of connections that conntrack forgot. Those
+    // whose reports were lost are not among them: their flows stay. See lost().
     using Ended = std::function<void(std::span<const FlowTuple>)>;
 
     // Reads everything every `interval`, and what conntrack reports in between.
@@ -33,6 +35,9 @@ class FlowSync {
     FlowSync& operator=(const FlowSync&) = delete;
     ~FlowSync();
 
+    // How often conntrack reported ends faster than they were read, since the process began.
+    [[nodiscard]] static std::uint64_t lost();
+
   private:
     FlowSync(KnownFlows* flows, KnownFlowsSource source, std::chrono::milliseconds interval, Ended ended,
              Descriptor stop)
@@ -45,7 +50,8 @@ class FlowSync {
                                                    Ended ended);
     void run();
     void refresh();
-    Result<KnownFlowsSource::Reported> consume();
+    bool consume();  // whether reports were lost
+    void tell_lost();
 
     KnownFlows* flows_;  // null: only what ended is wanted
     KnownFlowsSource source_;
@@ -54,6 +60,7 @@ class FlowSync {
     std::vector<FlowTuple> gone_;
     Descriptor stop_;
     bool complained_ = false;
+    std::chrono::steady_clock::time_point tell_again_{};
     std::thread thread_;
 };
 

@@ -16,6 +16,16 @@
 #include "lib/names.h"
 
 namespace synward {
+namespace {
+
+using namespace std::chrono_literals;
+
+// For another writer, while all else waits: a command that loads the programs takes seconds.
+constexpr auto lock_patience = 5s;
+// For what is tried again a second later.
+constexpr auto short_lock_patience = 500ms;
+
+}  // namespace
 
 std::string_view guard_state_name(Guard::State state) {
     switch (state) {
@@ -44,6 +54,7 @@ void Guard::drop(State state, std::string problem) {
     events_.reset();
     instance_.reset();
     notes_.clear();
+    behind_ = false;
     state_ = state;
     problem_ = std::move(problem);
 }
@@ -70,12 +81,16 @@ Result<void> Guard::protect(const Config& config) {
 Result<void> Guard::attach(const Config& config, const Interface& interface) {
     drop(State::failed, {});
     object_ = config.daemon.object;
-    auto instance = Instance::open(interface, {.object = object_,
-                                               .flows = config.limits.flows,
-                                               .sources = config.limits.sources,
-                                               .generic = config.daemon.generic});
-    if (!instance) return tl::unexpected(instance.error());
-    instance_.emplace(std::move(*instance));
+    {
+        const auto lock = InterfaceLock::take(interface, InterfaceLock::Part::policy, lock_patience);
+        if (!lock) return tl::unexpected(lock.error());
+        auto instance = Instance::open(interface, {.object = object_,
+                                                   .flows = config.limits.flows,
+                                                   .sources = config.limits.sources,
+                                                   .generic = config.daemon.generic});
+        if (!instance) return tl::unexpected(instance.error());
+        instance_.emplace(std::move(*instance));
+    }
 
     const Attachment& attachment = instance_->attachment();
     spdlog::info("{}: {} program {} in {} mode", name_, attachment.adopted ? "adopted" : "attached",
@@ -99,8 +114,28 @@ Config Guard::effective(const Config& config) const {
     return listeners_ ? listeners_->effective(config, name_) : config;
 }
 
+Result<InterfaceLock> Guard::lock() const {
+    return InterfaceLock::take(instance_->interface(), InterfaceLock::Part::policy, lock_patience);
+}
+
+std::optional<InterfaceLock> Guard::lock_or_later() {
+    auto lock = InterfaceLock::take(instance_->interface(), InterfaceLock::Part::policy, short_lock_patience);
+    if (lock) return std::move(*lock);
+    if (!std::exchange(behind_, true))
+        spdlog::warn("{}: {}; a change of the policy waits for it", name_, lock.error().message);
+    return {};
+}
+
 void Guard::services_changed(const Config& config) {
     if (!instance_) return;
+    if (const auto lock = lock_or_later())
+        change_services(config, *lock);
+    else
+        return;
+    learn(false);
+}
+
+void Guard::change_services(const Config& config, const InterfaceLock&) {
     const auto live = instance_->read_policy();
     if (!live) return log_error(name_ + ": " + live.error().message);
     const Config wanted = effective(config);
@@ -124,7 +159,6 @@ void Guard::services_changed(const Config& config) {
     if (local)
         spdlog::info("{}: other addresses are local now; {} pairs of address and port are protected", name_,
                      policy_.addresses.size());
-    learn(false);
 }
 
 // What has not been said yet goes into the log.
@@ -148,7 +182,11 @@ Result<std::optional<CompiledPolicy>> Guard::compile(const Config& config) const
 
 Result<void> Guard::enforce(const CompiledPolicy& policy) {
     if (!instance_) return {};
-    if (auto done = instance_->apply(policy); !done) return done;
+    {
+        const auto held = lock();
+        if (!held) return tl::unexpected(held.error());
+        if (auto done = instance_->apply(policy); !done) return done;
+    }
     policy_ = policy;
     notes_.clear();
     sysctls_ = policy.sysctls;
@@ -202,7 +240,8 @@ void Guard::learn(bool anyway) {
     const bool wanted = std::any_of(states->begin(), states->end(),
                                     [&](const ServiceState& s) { return s.armed && (anyway || !s.trusted); });
     if (!wanted) return;
-    const auto gained = instance_->learn(object_);
+    const auto held = lock();
+    const auto gained = held ? instance_->learn(object_) : tl::unexpected(held.error());
     malloc_trim(0);
     if (!gained)
         // Connections live on without it: the program asks the kernel for each packet.
@@ -218,7 +257,8 @@ Result<void> Guard::write_tickets(std::span<const Ticket> tickets) {
 
 void Guard::rotate_keys() {
     if (!instance_) return;
-    const auto rotated = instance_->rotate_keys();
+    const auto held = lock();
+    const auto rotated = held ? instance_->rotate_keys() : tl::unexpected(held.error());
     if (!rotated)
         spdlog::error("{}: cannot rotate the cookie keys: {}", name_, rotated.error().message);
     else
@@ -228,7 +268,11 @@ void Guard::rotate_keys() {
 
 Result<void> Guard::set_mode(std::string_view service, sw_mode mode) {
     if (!instance_) return fail(ErrorCode::missing, fmt::format("{} is not protected: {}", name_, problem_));
-    if (auto done = instance_->set_mode(service, mode); !done) return done;
+    {
+        const auto held = lock();
+        if (!held) return tl::unexpected(held.error());
+        if (auto done = instance_->set_mode(service, mode); !done) return done;
+    }
     refresh_policy();
     spdlog::info("{}: service '{}': mode {}, by the control socket", name_, service, mode_name(mode));
     learn(false);
@@ -274,10 +318,17 @@ Result<void> Guard::adjust(const Config& config, const Interface& interface) {
     if (auto done = read_events(); !done) return done;
     spdlog::info("{}: MTU {}, hardware address and the devices around it ({}) are followed", name_,
                  interface.mtu, fmt::join(interface.receivers, ", "));
-    return enforce_adjusted(config, interface);
+    {
+        const auto lock = lock_or_later();
+        if (!lock) return {};
+        if (auto done = enforce_adjusted(config, interface, *lock); !done) return done;
+    }
+    // Another address: see Instance::apply().
+    learn(false);
+    return {};
 }
 
-Result<void> Guard::enforce_adjusted(const Config& config, const Interface& interface) {
+Result<void> Guard::enforce_adjusted(const Config& config, const Interface& interface, const InterfaceLock&) {
     const auto live = instance_->read_policy();
     if (!live) return tl::unexpected(live.error());
     const auto compiled = compile_policy(effective(config), read_host(name_), interface, &*live);
@@ -293,20 +344,31 @@ Result<void> Guard::enforce_adjusted(const Config& config, const Interface& inte
 bool Guard::follow_sysctls(const Config& config) {
     if (!instance_) return false;
     const Sysctls now = read_sysctls(name_);
-    if (now == sysctls_) return false;
-    spdlog::info("{}: {}: SYN-ACKs follow it", name_, sysctls_changed(sysctls_, now, name_));
-    // Whatever happens, it is said once.
-    sysctls_ = now;
-    if (const auto done = enforce_adjusted(config, instance_->interface()); !done)
-        log_error(name_ + ": " + done.error().message);
+    const bool changed = !(now == sysctls_);
+    if (!changed && !behind_) return false;
+    bool late = false;
+    {
+        const auto lock = lock_or_later();
+        if (!lock) return false;
+        late = std::exchange(behind_, false);
+        if (changed) spdlog::info("{}: {}: SYN-ACKs follow it", name_, sysctls_changed(sysctls_, now, name_));
+        // Whatever happens, it is said once.
+        sysctls_ = now;
+        if (const auto done = enforce_adjusted(config, instance_->interface(), *lock); !done)
+            log_error(name_ + ": " + done.error().message);
+        if (late) change_services(config, *lock);
+    }
+    if (late) learn(false);
     malloc_trim(0);
-    return true;
+    return changed;
 }
 
 void Guard::release() {
     if (!instance_) return;
     const Interface interface = instance_->interface();
     drop(State::detached, {});
+    // Without it, too: see `synward unload`.
+    const auto lock = InterfaceLock::take(interface, InterfaceLock::Part::policy, lock_patience);
     if (const auto done = Instance::unload(interface); !done)
         log_error(name_ + ": " + done.error().message);
     else

@@ -48,7 +48,8 @@ class Guard {
     void services_changed(const Config& config);
 
     // The host's sysctls changed since the policy was made: the SYN-ACKs announce no more than
-    // the kernel accepts now. Returns whether they did.
+    // the kernel accepts now. Returns whether they did. Called once a second, it also makes
+    // good what another writer's lock held up.
     bool follow_sysctls(const Config& config);
 
     // The link changed: appeared, went, came again, has another MTU or address.
@@ -79,7 +80,13 @@ class Guard {
     [[nodiscard]] Config effective(const Config& config) const;
     Result<void> attach(const Config& config, const Interface& interface);
     Result<void> adjust(const Config& config, const Interface& interface);
-    Result<void> enforce_adjusted(const Config& config, const Interface& interface);
+    // Whoever changes what it has read holds the policy's lock meanwhile, and calls nothing
+    // that takes it: learn(), enforce(), set_mode().
+    Result<void> enforce_adjusted(const Config& config, const Interface& interface,
+                                  const InterfaceLock& lock);
+    void change_services(const Config& config, const InterfaceLock& lock);
+    [[nodiscard]] Result<InterfaceLock> lock() const;
+    std::optional<InterfaceLock> lock_or_later();
     Result<void> read_events();
     void refresh_policy();
     void take_notes(const CompiledPolicy& policy);
@@ -91,6 +98,7 @@ class Guard {
     Sink sink_;
     State state_ = State::absent;
     std::string problem_;
+    bool behind_ = false;  // another writer held the lock: see follow_sysctls()
     std::optional<Instance> instance_;
     std::optional<EventReader> events_;
     EventLoop::Watch watch_ = 0;

@@ -119,7 +119,7 @@ void Mirror::look_at(const Guards& guards, Orders& orders) {
                 log_error(fmt::format("{}: {}", one.name, maps.error().message));
                 continue;
             }
-            orders.come.push_back({one.name, one.receivers, std::move(*maps)});
+            orders.come.push_back({one.name, interface, std::move(*maps)});
         }
         now.push_back(one);
     }
@@ -203,12 +203,14 @@ void Mirror::obey(Orders orders) {
     for (const std::string& name : orders.gone) mirror_.remove_interface(name);
     for (Come& one : orders.come)
         // The function has to be copyable, which the maps are not.
-        mirror_.add_interface(one.name, std::move(one.receivers),
-                              [maps = std::make_shared<SourceMaps>(std::move(one.maps))](
-                                  std::vector<SourceEntry> wanted, bool whole) {
-                                  return whole ? maps->replace(std::move(wanted))
-                                               : maps->update(std::move(wanted));
-                              });
+        mirror_.add_interface(
+            one.name, one.interface.receivers,
+            [interface = one.interface, maps = std::make_shared<SourceMaps>(std::move(one.maps))](
+                std::vector<SourceEntry> wanted, bool whole) -> Result<void> {
+                const auto lock = InterfaceLock::take(interface, InterfaceLock::Part::sources);
+                if (!lock) return tl::unexpected(lock.error());
+                return whole ? maps->replace(std::move(wanted)) : maps->update(std::move(wanted));
+            });
     for (const std::string& name : orders.reported) mirror_.report(name, SetOperation::add);
 }
 

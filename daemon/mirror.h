@@ -56,7 +56,7 @@ class Mirror {
     // Somebody followed from now on.
     struct Come {
         std::string name;
-        std::vector<std::string> receivers;
+        Interface interface;
         SourceMaps maps;
     };
     // What the thread is asked for; whoever holds the mutex may look.

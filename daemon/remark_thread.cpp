@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "lib/classify/connection_class.h"
+#include "lib/local_addresses.h"
 
 namespace synward {
 namespace {
@@ -21,6 +22,17 @@ constexpr std::size_t most_changed = 1 << 20;  // beyond it everything is looked
 
 std::vector<Prefix> everything() {
     return {Prefix{{SW_IPV4, {}}, 0}, Prefix{{SW_IPV6, {}}, 0}};
+}
+
+// This host's own addresses. What is not one but a prefix, as transparent proxies have it,
+// says nothing about who a source is.
+Result<CoveredAddresses> own_addresses() {
+    const auto network = read_local_network();
+    if (!network) return tl::unexpected(network.error());
+    std::vector<Prefix> own;
+    for (const LocalRoute& route : network->routes)
+        if (route.prefix.is_host()) own.push_back(route.prefix);
+    return CoveredAddresses(std::move(own));
 }
 
 }  // namespace
@@ -67,9 +79,13 @@ RemarkThread::Status RemarkThread::status() const {
 void RemarkThread::apply(Work work) {
     const CoveredAddresses covered(std::move(work.changed));
     work.changed = {};
-    const auto counts = remarker_.run(covered, [&](const Connection& connection) {
-        return class_of(*work.index, work.by_mark, connection);
-    });
+    const auto own = own_addresses();
+    // The sets are about who comes in: connections that this host opened were never looked up.
+    const auto find = [&](const Connection& connection) {
+        if (own->contains(connection.source)) return Remarker::Answer{.opened_here = true};
+        return class_of(*work.index, connection);
+    };
+    const auto counts = own ? remarker_.run(covered, find, work.decided) : tl::unexpected(own.error());
     std::string problem = counts ? std::string() : counts.error().message;
     const std::lock_guard lock(mutex_);
     status_.runs++;

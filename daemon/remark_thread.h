@@ -22,7 +22,7 @@ class RemarkThread {
     struct Work {
         std::shared_ptr<const SetIndex> index;  // of the sets that new connections are looked up in
         std::vector<Prefix> changed;            // only connections from there are looked at
-        bool by_mark = false;                   // some set looks at the packet's mark
+        std::uint8_t decided = 0;               // the class byte that the deciders give: no set did
     };
     struct Status {
         std::uint64_t runs = 0;

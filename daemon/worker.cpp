@@ -53,8 +53,13 @@ Worker::Worker(unsigned index, std::unique_ptr<Transport> transport, const Decid
 }
 
 Worker::~Worker() {
+    close();
+}
+
+void Worker::close() {
     ring(stop_.get());
     if (thread_.joinable()) thread_.join();
+    transport_.reset();
 }
 
 std::string Worker::failure() const {

@@ -29,8 +29,10 @@ class Worker {
                                                                int notify);
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
-    // Stops and joins. What waits for a verdict gets the fail policy.
     ~Worker();
+    // Stops and joins, and closes the transport: what waits for a verdict gets the fail policy.
+    // After that only the chain and the actions that it left may be used.
+    void close();
 
     [[nodiscard]] unsigned index() const { return index_; }  // of the ring or queue
     [[nodiscard]] const Chain& chain() const { return chain_; }

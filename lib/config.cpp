@@ -13,6 +13,8 @@
 
 #include "lib/abi/genetlink.h"
 #include "lib/config_reader.h"
+#include "lib/gateway.h"
+#include "lib/names.h"
 #include "lib/sets/ipset.h"
 #include "lib/toml_guard.h"
 
@@ -48,11 +50,36 @@ class Parser {
                      {"classify", [&](const toml::node& n) { with(n, "classify", &Parser::classify); }},
                      {"fate", [&](const toml::node& n) { fates(n); }},
                      {"service", [&](const toml::node& n) { services(n); }}});
+        if (read_.ok() && is_gateway(config_)) deliver_forwarded(root);
         if (!read_.ok()) return fail(ErrorCode::config, read_.text());
         return std::move(config_);
     }
 
   private:
+    // No socket of this host takes what a gateway forwards; any delivery but SYNPROXY would
+    // have the servers behind reset it.
+    void deliver_forwarded(const toml::table& root) {
+        const auto settle = [this](Settings& set, const toml::node* said, const std::string& key) {
+            if (set.delivery == SW_DELIVERY_AUTO) set.delivery = SW_DELIVERY_SYNPROXY;
+            if (set.delivery == SW_DELIVERY_SYNPROXY || !said) return;
+            read_.mistake(*said, key,
+                          fmt::format("'{}' needs a listener on this host and would reset every connection "
+                                      "that a gateway (daemon.gateway, or a service with synproxy) forwards; "
+                                      "auto and synproxy are allowed, or name the host's own address",
+                                      delivery_name(set.delivery)));
+        };
+        bool inherited = config_.daemon.listening;
+        for (std::size_t i = 0; i < config_.services.size(); i++) {
+            ServiceConfig& service = config_.services[i];
+            const auto* own = root["service"][i]["delivery"].node();
+            if (!may_be_forwarded(service, service.settings.delivery)) continue;
+            settle(service.settings, own, fmt::format("service.{}.delivery", service.name));
+            inherited |= !own;
+        }
+        settle(config_.defaults, inherited ? root["defaults"]["delivery"].node() : nullptr,
+               "defaults.delivery");
+    }
+
     const toml::table* subtable(const toml::node& node, std::string_view name) {
         if (const auto* table = node.as_table()) return table;
         read_.mistake(node, name, fmt::format("this is a section; write [{}]", name));

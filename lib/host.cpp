@@ -15,6 +15,8 @@
 #include <tuple>
 #include <type_traits>
 
+#include "lib/names.h"
+
 namespace synward {
 namespace {
 
@@ -99,7 +101,16 @@ HostFacts read_host(const std::string& interface) {
     return host;
 }
 
-Result<DeliveryChoice> choose_delivery(sw_delivery wanted, const HostFacts& host) {
+Result<DeliveryChoice> choose_delivery(sw_delivery wanted, const HostFacts& host, bool gateway) {
+    // A cookie's ACK finds no listener where it is forwarded, and the server behind never saw the SYN.
+    if (gateway && wanted == SW_DELIVERY_AUTO)
+        return DeliveryChoice{SW_DELIVERY_SYNPROXY,
+                              "connections are forwarded: netfilter's SYNPROXY checks the cookies"};
+    if (gateway && wanted != SW_DELIVERY_SYNPROXY)
+        return fail(ErrorCode::config,
+                    fmt::format("delivery '{}' needs a listener on this host and would reset every "
+                                "connection that a gateway forwards; use 'synproxy' or 'auto'",
+                                delivery_name(wanted)));
     const std::string kernel = host.kernel.empty() ? "this kernel" : "Linux " + host.kernel;
     switch (wanted) {
         case SW_DELIVERY_AUTO:

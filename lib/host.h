@@ -59,8 +59,10 @@ struct DeliveryChoice {
     std::string why;
 };
 
-// `auto` becomes reqsk where the kernel has it, else kernel. Anything else
-// stays; code `unsupported` when the kernel cannot do it.
-[[nodiscard]] Result<DeliveryChoice> choose_delivery(sw_delivery wanted, const HostFacts& host);
+// `auto` becomes synproxy on a gateway (lib/gateway.h), reqsk where the kernel has it, else
+// kernel. Anything else stays; code `unsupported` when the kernel cannot do it, `config` when
+// it would reset what a gateway forwards.
+[[nodiscard]] Result<DeliveryChoice> choose_delivery(sw_delivery wanted, const HostFacts& host,
+                                                     bool gateway = false);
 
 }  // namespace synward

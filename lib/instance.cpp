@@ -47,6 +47,8 @@ struct Instance::Impl {
         if (!ticks) return tl::unexpected(ticks.error());
         return static_cast<std::uint32_t>(*ticks >> shift);
     }
+
+    void distrust_filter(const CompiledPolicy& wanted, const sw_config& live);
 };
 
 namespace {
@@ -240,6 +242,29 @@ bool Instance::alive() const {
     return hooked && *hooked && (*hooked)->id == impl_->attachment.program_id;
 }
 
+Result<InterfaceLock> Instance::lock(InterfaceLock::Part part) const {
+    auto lock = InterfaceLock::take(interface(), part);
+    if (lock && !alive())
+        return fail(ErrorCode::missing,
+                    fmt::format("synward was taken off {} or loaded anew meanwhile; nothing was changed",
+                                interface().name));
+    return lock;
+}
+
+// Frames to the address that the interface has now passed unseen by the policy in force, and
+// with them connections: without a fresh walk, "never seen" means nothing.
+void Instance::Impl::distrust_filter(const CompiledPolicy& wanted, const sw_config& live) {
+    if (!(live.flags & SW_FLAG_CHECK_MAC) ||
+        std::equal(std::begin(live.mac), std::end(live.mac), std::begin(wanted.config.mac)))
+        return;
+    for (unsigned i = 1; i < SW_SERVICES; i++) {
+        const sw_service& service = wanted.services[i];
+        sw_state& state = *policy.state(i);
+        if (service.name[0] && (service.mode == SW_MODE_COOKIE || load_acquire(state.armed)))
+            std::atomic_ref(state.armings).fetch_add(1);
+    }
+}
+
 Result<void> Instance::apply(const CompiledPolicy& policy) {
     // They are written later, but then there is no way back.
     if (auto fits = check_capacity(*impl_->maps, policy.sources); !fits) return fits;
@@ -249,6 +274,8 @@ Result<void> Instance::apply(const CompiledPolicy& policy) {
         const auto present = impl_->epoch(policy.config.epoch_shift);
         if (!present) return tl::unexpected(present.error());
         epoch = *present;
+    } else {
+        impl_->distrust_filter(policy, live);
     }
     return impl_->policy.write(policy, epoch);
 }

@@ -5,8 +5,9 @@
 // alive, so that the death of the process that made them changes nothing.
 // Another process finds them again: interface -> program -> maps by name.
 //
-// One process at a time should write (apply, set_mode, rotate_keys, learn,
-// arm, unload): while the daemon runs, that is the daemon. Reading is always safe.
+// One process at a time may write (open, apply, set_mode, rotate_keys, learn, unload):
+// whoever calls these holds the InterfaceLock of the policy, from before it reads what it
+// changes. Writers of sources() hold that of the sources. Reading is always safe.
 // Move-only; one thread at a time.
 #pragma once
 
@@ -21,6 +22,7 @@
 
 #include "lib/abi/maps.h"
 #include "lib/interface.h"
+#include "lib/interface_lock.h"
 #include "lib/policy.h"
 #include "lib/result.h"
 #include "lib/source_maps.h"
@@ -75,6 +77,9 @@ class Instance {
     [[nodiscard]] const Attachment& attachment() const;
     // Still attached to the interface? False after somebody detached it.
     [[nodiscard]] bool alive() const;
+    // For a change of an instance that was found before. Code `missing` if it was taken off
+    // since: what is written then changes nothing.
+    [[nodiscard]] Result<InterfaceLock> lock(InterfaceLock::Part part) const;
 
     // Enforces a policy: writes the generation that is not in use, then flips.
     // A packet sees the old policy or the new one. On an error the old one stays.

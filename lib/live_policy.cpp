@@ -73,10 +73,11 @@ std::array<bool, SW_SERVICES> gain_places(const CompiledPolicy& policy, const Co
 
 void change_mode(sw_state& state, unsigned before, unsigned after) {
     if (before == after) return;
-    // Until now its connections may have come and gone unseen: without a fresh
-    // walk over the sockets, "never seen" means nothing.
-    if (always_armed(after)) std::atomic_ref(state.armings).fetch_add(1);
-    if (!arms_itself(after)) store(state.armed, __u32{0});
+    // Until now its connections may have come and gone unseen (mode monitor passes SYNs
+    // even while armed): without a fresh walk over the sockets, "never seen" means nothing.
+    if (always_armed(after) || before == SW_MODE_MONITOR) std::atomic_ref(state.armings).fetch_add(1);
+    // What was off is not armed by what was counted before; arming counts up itself.
+    if (!arms_itself(after) || before == SW_MODE_OFF) store(state.armed, __u32{0});
 }
 
 Result<LivePolicy> LivePolicy::create(std::shared_ptr<const MapSet> maps) {
@@ -166,9 +167,9 @@ Result<void> LivePolicy::write_addresses(const std::vector<AddressEntry>& entrie
 Result<void> LivePolicy::reset_service(unsigned service) {
     sw_state& s = *state(service);
     store(s.armed, __u32{0});
+    // Not equal, which means "complete": the old policy's service may still be in force.
+    store(s.trusted, ~__u32{0});
     store(s.armings, __u32{0});
-    // Equal means "complete", but arming counts up before anybody asks.
-    store(s.trusted, __u32{0});
     store(s.last_syns, __u32{0});
     store(s.peak_syns, __u32{0});
     const std::vector<sw_stats> zeros(static_cast<std::size_t>(libbpf_num_possible_cpus()));
@@ -184,8 +185,10 @@ void LivePolicy::prepare_states(const CompiledPolicy& policy, const CompiledPoli
         const unsigned before = old.services[i].mode;
         const unsigned after = policy.services[i].mode;
         change_mode(*state(i), before, after);
-        // Connections of a port or address that was not protected came unseen, too.
-        if (gained[i] && before == after && (always_armed(after) || load(state(i)->armed)))
+        // Connections of a port or address that was not protected came unseen, too, and so did
+        // those since the end of the hold time, which a longer one makes armed again.
+        const bool unseen = gained[i] || policy.services[i].hold_ticks > old.services[i].hold_ticks;
+        if (unseen && before == after && (always_armed(after) || load(state(i)->armed)))
             std::atomic_ref(state(i)->armings).fetch_add(1);
     }
 }

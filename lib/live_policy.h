@@ -49,8 +49,8 @@ class LivePolicy {
     MappedArray<sw_memory> memory_;
 };
 
-// What a change of mode means for the state of a service: one that answers
-// always needs its filter completed, one that does not arm is not armed.
+// What a change of mode means for the state of a service: one that answers always, or
+// was only monitored, needs its filter completed; one that does not arm is not armed.
 void change_mode(sw_state& state, unsigned before, unsigned after);
 
 }  // namespace synward

@@ -7,8 +7,12 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
+#include <new>
 
 namespace synward::nft {
 
@@ -16,8 +20,20 @@ static_assert(table_family == NFPROTO_INET);
 
 namespace {
 
-// The longest transaction has 256 elements twice, with comments: less than 40 KiB.
-constexpr std::size_t most_bytes = 131072;
+// Room for one message, which libnftnl writes without a limit: elements fill a nest of 64
+// KiB at most, behind which one more, that did not fit, is written and taken back.
+constexpr std::size_t message_bytes = 131072;
+
+// The kernel takes a transaction in one piece, of the socket's send buffer at most.
+void make_room(const NetlinkSocket& socket, std::size_t bytes) {
+    int have = 0;
+    socklen_t length = sizeof have;
+    constexpr std::size_t most = std::numeric_limits<int>::max() / 2;
+    const int wanted = static_cast<int>(std::min(bytes + message_bytes, most));
+    if (!getsockopt(socket.fd(), SOL_SOCKET, SO_SNDBUF, &have, &length) && have >= wanted) return;
+    if (setsockopt(socket.fd(), SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof wanted))
+        (void)setsockopt(socket.fd(), SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+}
 
 }  // namespace
 
@@ -68,7 +84,7 @@ void add_mask(nftnl_rule* rule, std::uint32_t mask) {
     nftnl_expr_set(bits, NFTNL_EXPR_BITWISE_XOR, &none, sizeof none);
 }
 
-Transaction::Transaction(std::optional<std::uint32_t> generation) : buffer_(most_bytes) {
+Transaction::Transaction(std::optional<std::uint32_t> generation) {
     nlmsghdr* begin = nftnl_batch_begin(at(), sequence_++);
     if (generation) mnl_attr_put_u32(begin, NFNL_BATCH_GENID, htonl(*generation));
     used_ += MNL_ALIGN(begin->nlmsg_len);
@@ -95,14 +111,28 @@ std::uint32_t Transaction::map(int command, int flags, nftnl_set* map) {
 }
 
 std::uint32_t Transaction::elements(int command, int flags, nftnl_set* map) {
-    nftnl_set_elems_nlmsg_build_payload(next(command, flags), map);
-    return advance();
+    nftnl_set_elems_iter* element = nftnl_set_elems_iter_create(map);
+    if (!element) throw std::bad_alloc();
+    std::uint32_t number = 0;
+    bool more = true;
+    while (more) {
+        more = nftnl_set_elems_nlmsg_build_payload_iter(next(command, flags), element) > 0;
+        number = advance();
+    }
+    nftnl_set_elems_iter_destroy(element);
+    return number;
 }
 
 NetlinkAnswer Transaction::commit(NetlinkSocket& socket) {
     nlmsghdr* end = nftnl_batch_end(at(), sequence_++);
     used_ += MNL_ALIGN(end->nlmsg_len);
+    make_room(socket, used_);
     return socket.ask({buffer_.data(), used_});
+}
+
+char* Transaction::at() {
+    if (buffer_.size() - used_ < message_bytes) buffer_.resize(2 * used_ + message_bytes);
+    return buffer_.data() + used_;
 }
 
 nlmsghdr* Transaction::next(int command, int flags) {

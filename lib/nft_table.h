@@ -46,7 +46,8 @@ void add_mask(nftnl_rule* rule, std::uint32_t mask);
 
 // One transaction: all of it happens, or nothing; and nothing (ERESTART) if the ruleset is
 // of another generation than the one that was looked at. Every step returns its number, by
-// which an answer names it.
+// which an answer names it. There may be any number of them, and of elements: those are
+// spread over several messages, of which the last one's number is returned.
 class Transaction {
   public:
     explicit Transaction(std::optional<std::uint32_t> generation = std::nullopt);
@@ -59,13 +60,13 @@ class Transaction {
     NetlinkAnswer commit(NetlinkSocket& socket);
 
   private:
-    char* at() { return buffer_.data() + used_; }
+    char* at();
     nlmsghdr* next(int command, int flags);
     std::uint32_t advance();
 
     std::vector<char> buffer_;
     std::size_t used_ = 0;
-    nlmsghdr* message_ = nullptr;
+    nlmsghdr* message_ = nullptr;  // until the next one begins
     std::uint32_t sequence_ = 1;
 };
 

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "lib/gateway.h"
 #include "lib/keys.h"
 #include "lib/local_services.h"
 #include "lib/names.h"
@@ -155,7 +156,8 @@ class Compiler {
 
     Result<sw_service> service(const ServiceConfig& s) {
         const Settings& set = s.settings;
-        auto choice = choose_delivery(set.delivery, host_);
+        const bool gateway = policy_.config.flags & SW_FLAG_GATEWAY;
+        auto choice = choose_delivery(set.delivery, host_, gateway && may_be_forwarded(s, set.delivery));
         if (!choice) {
             choice.error().message = fmt::format("service '{}': {}", s.name, choice.error().message);
             return tl::unexpected(choice.error());

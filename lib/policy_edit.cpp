@@ -38,7 +38,11 @@ Result<CompiledPolicy> merge_policy(const CompiledPolicy& base, const CompiledPo
     if (!base.config.abi) {
         merged.config = addition.config;
     } else {
-        merged.config.flags |= addition.config.flags;
+        // The addition knows the interface and the host as they are now; whether it is a gateway
+        // and whether somebody reads events, the policy in force.
+        std::copy(std::begin(addition.config.mac), std::end(addition.config.mac), merged.config.mac);
+        merged.config.flags =
+            addition.config.flags | (base.config.flags & (SW_FLAG_GATEWAY | SW_FLAG_REPORT));
     }
     merged.notes.insert(merged.notes.end(), addition.notes.begin(), addition.notes.end());
 
@@ -50,6 +54,11 @@ Result<CompiledPolicy> merge_policy(const CompiledPolicy& base, const CompiledPo
         erase_service(merged, i);
         merged.services[i] = addition.services[i];
     }
+    // It needs timestamps whatever the host's sysctl says.
+    if (std::ranges::any_of(merged.services, [](const sw_service& s) {
+            return s.name[0] && s.delivery == SW_DELIVERY_SYNPROXY;
+        }))
+        merged.config.flags |= SW_FLAG_TIMESTAMP_COOKIE;
     for (unsigned port = 0; port < SW_PORTS; port++) {
         const std::uint16_t wanted = addition.ports[port];
         const std::uint16_t held = merged.ports[port];

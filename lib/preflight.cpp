@@ -9,6 +9,7 @@
 #include <optional>
 #include <tuple>
 
+#include "lib/gateway.h"
 #include "lib/local_services.h"
 #include "lib/names.h"
 #include "lib/privilege.h"
@@ -48,16 +49,34 @@ void append(std::vector<Finding>& findings, std::vector<Finding> more) {
 }
 
 void check_rules(const Config& config, std::vector<Finding>& findings) {
-    if (const auto json = output_of("nft -j list ruleset 2>/dev/null"))
+    std::vector<std::string> rulesets;
+    const auto json = output_of("nft -j list ruleset 2>/dev/null");
+    if (json) {
         append(findings, check_nft(config, *json));
-    else
+        rulesets.push_back(*json);
+    } else {
         findings.push_back({Severity::note, "nft",
                             "the nftables rules could not be read and were not checked",
                             "install nftables, and run this as root"});
+    }
     // nft shows the matches of iptables-nft's rules as opaque, so ask that too.
     for (const char* command : {"iptables-nft-save 2>/dev/null", "ip6tables-nft-save 2>/dev/null",
                                 "iptables-legacy-save 2>/dev/null", "ip6tables-legacy-save 2>/dev/null"})
-        if (const auto text = output_of(command)) append(findings, check_iptables(config, *text));
+        if (const auto text = output_of(command)) {
+            append(findings, check_iptables(config, *text));
+            rulesets.push_back(*text);
+        }
+    // Without nft's rules nobody knows whether the rule is missing.
+    if (json) append(findings, check_synproxy(config, rulesets));
+}
+
+bool uses_synproxy(const Config& config) {
+    const bool gateway = is_gateway(config);
+    return std::any_of(config.services.begin(), config.services.end(), [&](const ServiceConfig& s) {
+        const sw_delivery delivery = s.settings.delivery;
+        return s.settings.mode != SW_MODE_OFF &&
+               (delivery == SW_DELIVERY_SYNPROXY || (gateway && delivery == SW_DELIVERY_AUTO));
+    });
 }
 
 // What becomes of address = ["local"] on an interface.
@@ -95,9 +114,10 @@ std::string_view severity_name(Severity severity) {
 std::vector<Finding> check_sysctls(const Config& config, const HostFacts& host) {
     std::vector<Finding> findings;
     Deliveries used;
+    const bool gateway = is_gateway(config);
     for (const ServiceConfig& service : config.services) {
         if (service.settings.mode == SW_MODE_OFF) continue;
-        const auto choice = choose_delivery(service.settings.delivery, host);
+        const auto choice = choose_delivery(service.settings.delivery, host, gateway);
         if (!choice) {
             findings.push_back({Severity::error, "service " + service.name, choice.error().message,
                                 "set delivery = \"auto\" in the config"});
@@ -157,6 +177,21 @@ std::vector<Finding> check_sysctls(const Config& config, const HostFacts& host) 
                             "the config names no service, so that nothing is protected",
                             "add a [[service]] with name and port"});
     return findings;
+}
+
+std::vector<Finding> check_synproxy(const Config& config, const std::vector<std::string>& rulesets) {
+    if (!uses_synproxy(config)) return {};
+    // A statement or object of nft, what nft says of a rule of iptables-nft, and iptables' own.
+    const auto has_rule = [](const std::string& ruleset) {
+        return ruleset.find("\"synproxy\":") != std::string::npos ||
+               ruleset.find("\"SYNPROXY\"") != std::string::npos ||
+               ruleset.find("-j SYNPROXY") != std::string::npos;
+    };
+    if (std::any_of(rulesets.begin(), rulesets.end(), has_rule)) return {};
+    return {{Severity::error, "SYNPROXY",
+             "no rule of nft or iptables is for it: nobody checks the cookies, and the server behind "
+             "resets every connection that began with one",
+             "add the rules of docs/kernels.md (synproxy) for the protected ports"}};
 }
 
 std::vector<Finding> check_interface(const Interface& interface, bool vlan_offload, bool lro) {

@@ -36,6 +36,9 @@ enum class Depth { host, rules };
 // `json`: output of `nft -j list ruleset`; rules that redirect a protected port, or drop
 // new connections whose first packet is not a SYN.
 [[nodiscard]] std::vector<Finding> check_nft(const Config& config, std::string_view json);
+// Where a service uses SYNPROXY: is a rule of the rulesets (of either kind) for it?
+[[nodiscard]] std::vector<Finding> check_synproxy(const Config& config,
+                                                  const std::vector<std::string>& rulesets);
 // `text`: output of iptables-save or iptables-legacy-save.
 [[nodiscard]] std::vector<Finding> check_iptables(const Config& config, std::string_view text);
 

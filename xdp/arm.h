@@ -64,11 +64,14 @@ __attribute__((noinline)) int arm_account(__u32 index, __u32 generation, __u32 n
 		total = __sync_lock_test_and_set(&state->syns, 0);
 		state->last_syns = old + 1 == window ? total : 0;
 		new_window = 1;
-		if (state->armed && now - state->armed_at >= service->hold_ticks) {
-			if (__sync_val_compare_and_swap(&state->armed, 1, 0) == 1)
-				events_arming(SW_EVENT_DISARMED, index,
-					      arm_rate(config, state->last_syns));
-		}
+	}
+	/*
+	 * In any window: the hold time may end in the middle of one. SYNs have passed
+	 * unstamped since, so it must not be prolonged, but armed anew.
+	 */
+	if (state->armed && now - state->armed_at >= service->hold_ticks) {
+		if (__sync_val_compare_and_swap(&state->armed, 1, 0) == 1)
+			events_arming(SW_EVENT_DISARMED, index, arm_rate(config, state->last_syns));
 	}
 	total = __sync_fetch_and_add(&state->syns, syns) + syns;
 	if (total > state->peak_syns)

@@ -58,12 +58,18 @@ static __always_inline __u64 cookie_hash(const struct cookie_input *in,
 	return siphash_finish(s, word, 1, 3);
 }
 
-/* The key of an epoch. Serial arithmetic: the epoch may wrap. */
+typedef __u64 __attribute__((may_alias)) cookie_word;
+
+/*
+ * The key of an epoch. Serial arithmetic: the epoch may wrap. `since` and `active` are
+ * read at once, as user space stores them.
+ */
 static __always_inline const __u64 *cookie_master(const struct sw_keyring *ring, __u32 epoch)
 {
-	__u64 active = ring->active;
+	__u64 named = *(const volatile cookie_word *)&ring->since;
+	__u64 active = named >> 32;
 
-	if ((__s32)(epoch - ring->since) < 0)
+	if ((__s32)(epoch - (__u32)named) < 0)
 		active ^= 1;
 	BOUND_MASK(active, 1);
 	return ring->key[active];
@@ -81,6 +87,8 @@ static __always_inline __u64 cookie_derive_word(const __u64 *master, __u32 epoch
 static __always_inline void cookie_derive(struct sw_epoch_key *to, const struct sw_keyring *ring,
 					  __u32 epoch)
 {
+	/* first: where a rotation comes in between, the keys are derived once more */
+	const __u32 version = LOAD_ACQUIRE(ring->version);
 	const __u64 *master = cookie_master(ring, epoch);
 	struct siphash s;
 	__u64 key[2];
@@ -102,7 +110,7 @@ static __always_inline void cookie_derive(struct sw_epoch_key *to, const struct 
 		to->nh[2 * i + 1] = word >> 32;
 	}
 	to->epoch = epoch;
-	to->version = ring->version;
+	to->version = version;
 }
 
 /* ISN of the SYN-ACK, host byte order. */

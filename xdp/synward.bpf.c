@@ -341,6 +341,19 @@ static __always_inline __u32 handle_segment(struct context *c, struct view *v, c
 	return stray(c, v, family);
 }
 
+/*
+ * A packet of an allowed source. Its connections outlive the entry: their SYNs are
+ * stamped like those of others.
+ */
+static __always_inline __u32 allowed(const struct context *c, const struct view *v,
+				     const int family)
+{
+	if ((v->flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN &&
+	    (c->service->mode == SW_MODE_COOKIE || arm_is_armed(c->service, c->state, c->now)))
+		return pass_syn(c, v, SW_REASON_SOURCE_ALLOWED, family);
+	return pass(SW_REASON_SOURCE_ALLOWED);
+}
+
 /* A packet of a service; `objection` is the parser's, or SW_REASON_COUNT. */
 static __always_inline __u32 handle_service(struct context *c, struct view *v,
 					    enum sw_reason objection, const int family)
@@ -364,7 +377,7 @@ static __always_inline __u32 handle_service(struct context *c, struct view *v,
 	if (fate == SW_FATE_DENY)
 		return drop(SW_REASON_SOURCE_DENIED);
 	if (fate == SW_FATE_ALLOW)
-		return pass(SW_REASON_SOURCE_ALLOWED);
+		return allowed(c, v, family);
 	if (objection != SW_REASON_COUNT)
 		return by_policy(c, v, objection,
 				 objection == SW_REASON_FRAGMENT ? c->service->fragment

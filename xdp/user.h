@@ -24,9 +24,12 @@
 #ifdef __bpf__
 #define LAUNDER(x) asm volatile("" : "+r"(x))
 #define BOUND_MASK(x, mask) asm volatile("%0 &= " #mask : "+r"(x))
+/* No later load is done before it. An atomic operation: cpu v3 has no load of that kind. */
+#define LOAD_ACQUIRE(x) __sync_fetch_and_or((__u32 *)&(x), 0)
 #else
 #define LAUNDER(x) ((void)0)
 #define BOUND_MASK(x, mask) ((x) &= (mask))
+#define LOAD_ACQUIRE(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 #endif
 
 #endif

@@ -8,10 +8,10 @@
 
 namespace synward {
 
-// `index`: the sets that new connections are looked up in; `by_mark`: one of them looks at
-// the packet's mark. The interface a connection came in by is not known: unless every
-// interface, of the config or not, would get the same answer, it is unclear. What the
-// packet's mark decided cannot be found again: unclear, where nothing else is found. Pure.
-[[nodiscard]] Remarker::Answer class_of(const SetIndex& index, bool by_mark, const Connection& connection);
+// `index`: the sets that new connections are looked up in. The interface a connection came
+// in by is not known: unless every interface, of the config or not, would get the same
+// answer, it is unclear. Neither is the mark of its first packet: unclear, if a set by
+// packet mark has an entry for the source, unless a set before that one decides. Pure.
+[[nodiscard]] Remarker::Answer class_of(const SetIndex& index, const Connection& connection);
 
 }  // namespace synward

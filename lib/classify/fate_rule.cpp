@@ -192,11 +192,12 @@ Result<void> install_fate_rule(const Fates& fates) {
     for (int i = 0;; i++) {
         const auto reading = fate_table::read(*socket);
         if (!reading) return tl::unexpected(reading.error());
-        const NetlinkAnswer answer =
+        NetlinkAnswer answer =
             reading->dormant ? wake_table(*socket, *reading) : try_install(*socket, *reading, wanted);
-        if (!answer.error && reading->dormant && i < fate_table::attempts) continue;
-        if (!answer.error) return {};
-        // Somebody changed the ruleset since we looked.
+        if (!answer.error && !reading->dormant) return {};
+        // It is awake now, and looked at again.
+        if (!answer.error) answer.error = ERESTART;
+        // Or somebody changed the ruleset since we looked.
         if (answer.error == ERESTART && i < fate_table::attempts) continue;
         if (answer.error == ENOENT)
             return fail(ErrorCode::unsupported,

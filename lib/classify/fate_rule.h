@@ -43,7 +43,8 @@ struct FateRule {
 };
 
 // All three act on the caller's network namespace, by one transaction each. `unsupported`
-// where the kernel has no nf_tables, or cannot look at conntrack marks.
+// where the kernel has no nf_tables, or cannot look at conntrack marks; `busy` where others
+// change the ruleset all the time.
 
 // Makes the rule; one that is there is brought into its form. Elements of the map whose
 // mark no fate has, and which we did not make (no comment "fate NAME"), stay: an

@@ -193,6 +193,10 @@ tl::unexpected<Error> fail_table(const NetlinkAnswer& answer, std::string_view w
         return fail_answer(answer, fmt::format("{}: a rule of somebody else uses its chain '{}' or map '{}'; "
                                                "see `nft list ruleset`",
                                                what, chain_name, map_name));
+    if (answer.error == ERESTART || answer.error == EAGAIN)
+        return fail(ErrorCode::busy,
+                    fmt::format("{}: somebody else changed the ruleset each of {} times meanwhile; try again",
+                                what, attempts + 1));
     return fail_answer(answer, what);
 }
 
@@ -232,8 +236,11 @@ Result<Reading> read(NetlinkSocket& socket) {
         NetlinkAnswer after;
         const bool changed = generation_now(socket, after) != reading.generation;
         if (!error && !changed) return reading;
-        if ((error && error != EINTR && !changed) || i == attempts)
-            return fail_table(answer, "cannot read the table 'inet synward'");
+        if (after.error) answer = after;
+        const bool again = !after.error && (changed || error == EINTR);
+        if (again && i < attempts) continue;
+        if (again && (!error || error == EINTR)) answer.error = EAGAIN;
+        return fail_table(answer, "cannot read the table 'inet synward'");
     }
 }
 

@@ -39,10 +39,10 @@ struct Reading {
     std::vector<Element> elements;
 };
 
-// Everything of one generation of the ruleset.
+// Everything of one generation of the ruleset; `busy` where it changes faster than it is read.
 [[nodiscard]] Result<Reading> read(NetlinkSocket& socket);
 
-// `what` and what the kernel said, with what to do.
+// `what` and what the kernel said, with what to do. `busy` for ERESTART and EAGAIN: others were quicker.
 [[nodiscard]] tl::unexpected<Error> fail_table(const NetlinkAnswer& answer, std::string_view what);
 
 }  // namespace synward::fate_table

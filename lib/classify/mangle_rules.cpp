@@ -17,8 +17,8 @@ constexpr std::string_view jump_end = "-j SYNWARD";
 constexpr unsigned undecided = 0x02;  // a class byte that no entry can name: see lib/classify/fates.h
 constexpr unsigned mask = SW_MARK_CLASS_MASK;
 
-// Only the packets that make an entry of conntrack: ICMP errors of others are RELATED too,
-// and a flow without an answer stays NEW.
+// Only the packets that make an entry of conntrack, RELATED for an expected connection: ICMP
+// errors of others are RELATED too, and a flow without an answer stays NEW.
 constexpr std::string_view jump = "-m conntrack --ctstate NEW,RELATED ! --ctstatus CONFIRMED -j SYNWARD";
 
 std::string command(sw_family family, std::string_view what) {
@@ -101,28 +101,38 @@ std::string mangle_text(std::span<const BoundSet> sets, sw_family family,
         // The first rule of all, so that no verdict of others comes before the mark.
         text += fmt::format("{}-I PREROUTING 1 {}\n", others, jump);
     const auto rule = [&](std::string_view what) { text += fmt::format("-A SYNWARD {}\n", what); };
+    const std::string save = fmt::format("-j CONNMARK --save-mark --nfmask {:#x} --ctmask {:#x}", mask, mask);
+    const std::string restored =
+        fmt::format("-j CONNMARK --restore-mark --nfmask {:#x} --ctmask {:#x}", mask, mask);
+    // An expected connection is not looked up: conntrack gave it the mark of the one that
+    // expected it. Only without a class there does that count which the packet brings.
+    constexpr std::string_view expected = "-m conntrack --ctstate RELATED";
+    rule(fmt::format("{} -m connmark --mark 0/{:#x} {}", expected, mask, save));
+    rule(fmt::format("{} {}", expected, restored));
+    rule(fmt::format("{} -j RETURN", expected));
     // The class that the packet brings, of a validated handshake, holds where no set says otherwise.
-    rule(fmt::format("-m mark ! --mark 0/{:#x} -j CONNMARK --save-mark --nfmask {:#x} --ctmask {:#x}", mask,
-                     mask, mask));
+    rule(fmt::format("-m mark ! --mark 0/{:#x} {}", mask, save));
     // SET does not say whether it found an entry. So the byte gets a value that no entry
     // has, and whoever still has it was not found yet: the first set that has it decides.
     const std::string is_undecided = fmt::format("-m mark --mark {:#x}/{:#x}", undecided, mask);
+    const std::string is_decided = fmt::format("-m mark ! --mark {:#x}/{:#x}", undecided, mask);
     rule(fmt::format("-j MARK --set-xmark {:#x}/{:#x}", undecided, mask));
     for (const BoundSet& set : sets) {
         if (set.family && *set.family != family) continue;
-        std::string guard = is_undecided;
-        if (set.by_mark) {
-            // Looked up by the packet's mark, in which our value must not be.
-            rule(fmt::format("{} -j MARK --set-xmark 0/{:#x}", is_undecided, mask));
-            guard = fmt::format("-m mark --mark 0/{:#x}", mask);
-        }
-        rule(fmt::format("{} -j SET --map-set {} {} --map-mark", guard, set.name, direction_words(set)));
-        if (set.by_mark) rule(fmt::format("{} -j MARK --set-xmark {:#x}/{:#x}", guard, undecided, mask));
+        const std::string look_up =
+            fmt::format("-j SET --map-set {} {} --map-mark", set.name, direction_words(set));
+        rule(fmt::format("{} {}", is_undecided, look_up));
+        if (!set.by_mark) continue;
+        // A set whose markmask does not leave the class byte out compares our value too. It is
+        // asked once more without it, by nobody who is decided, since 0 is then "not found".
+        rule(fmt::format("{} {}", is_decided, save));
+        rule(fmt::format("{} -j RETURN", is_decided));
+        rule(fmt::format("-j MARK --set-xmark 0/{:#x}", mask));
+        rule(look_up);
+        rule(fmt::format("-m mark --mark 0/{:#x} -j MARK --set-xmark {:#x}/{:#x}", mask, undecided, mask));
     }
-    rule(fmt::format("-m mark ! --mark {:#x}/{:#x} -j CONNMARK --save-mark --nfmask {:#x} --ctmask {:#x}",
-                     undecided, mask, mask, mask));
-    rule(
-        fmt::format("{} -j CONNMARK --restore-mark --nfmask {:#x} --ctmask {:#x}", is_undecided, mask, mask));
+    rule(fmt::format("{} {}", is_decided, save));
+    rule(fmt::format("{} {}", is_undecided, restored));
     text += "COMMIT\n";
     return text;
 }

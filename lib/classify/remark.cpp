@@ -71,7 +71,9 @@ bool CoveredAddresses::contains(const Address& address) const {
 std::optional<Connection> read_connection(const nlmsghdr* message) {
     if (message->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW)) return std::nullopt;
     const auto top = top_attributes(message);
-    const auto parts = nested<CTA_TUPLE_MAX>(top.of[CTA_TUPLE_ORIG]);
+    const bool expected = ntohl(top.number<std::uint32_t>(CTA_STATUS)) & IPS_EXPECTED;
+    const auto* master = expected ? top.of[CTA_TUPLE_MASTER] : nullptr;
+    const auto parts = nested<CTA_TUPLE_MAX>(master ? master : top.of[CTA_TUPLE_ORIG]);
     const auto protocol = nested<CTA_PROTO_MAX>(parts.of[CTA_TUPLE_PROTO]);
     Connection connection;
     if (!read_addresses(parts.of[CTA_TUPLE_IP], connection)) return std::nullopt;
@@ -82,9 +84,9 @@ std::optional<Connection> read_connection(const nlmsghdr* message) {
     return connection;
 }
 
-std::uint8_t class_after(std::uint8_t now, std::optional<std::uint8_t> found) {
+std::uint8_t class_after(std::uint8_t now, std::optional<std::uint8_t> found, std::uint8_t decided) {
     if (found) return *found;
-    return now == SW_MARK_VALIDATED ? now : 0;
+    return now == SW_MARK_VALIDATED || now == decided ? now : 0;
 }
 
 Result<Remarker> Remarker::open() {
@@ -95,8 +97,10 @@ Result<Remarker> Remarker::open() {
     return Remarker(std::move(*dump), std::move(*change));
 }
 
-Result<Remarker::Counts> Remarker::run(const CoveredAddresses& covered, const Find& find) {
+Result<Remarker::Counts> Remarker::run(const CoveredAddresses& covered, const Find& find,
+                                       std::uint8_t decided) {
     Counts counts;
+    decided_ = decided;
     error_ = 0;
     for (const auto& [family, kernel] : {std::pair{SW_IPV4, AF_INET}, std::pair{SW_IPV6, AF_INET6}}) {
         if (!covered.any(family)) continue;
@@ -144,12 +148,13 @@ void Remarker::take(const nlmsghdr* message, const CoveredAddresses& covered, co
     if (!covered.contains(connection->source)) return;
     counts.concerned++;
     const Answer answer = find(*connection);
+    if (answer.opened_here) return;
     if (answer.unclear) {
         counts.unclear++;
         return;
     }
     const auto now = static_cast<std::uint8_t>(connection->mark & SW_MARK_CLASS_MASK);
-    const std::uint8_t then = class_after(now, answer.found);
+    const std::uint8_t then = class_after(now, answer.found, decided_);
     if (then == now) return;
     add_change(message, then);
     counts.changed++;

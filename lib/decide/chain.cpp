@@ -36,6 +36,7 @@ void Chain::decide(const FlowEvent& event, std::uint64_t now, Decision& d) {
     d.reset();
     d.dry_run = config_.dry_run;
     d.service = shared_.services.find(event);
+    d.known = known_flow(shared_.flows, event);
     d.wanted = Opinion::none;
     d.decider = DeciderId::chain;
     const bool observation = is_observation(event.kind);

@@ -33,6 +33,8 @@ Opinion Completion::decide(const FlowEvent& event, std::uint64_t now, Decision& 
     }
     const auto doubt = event_doubt(event.kind);
     if (!doubt) return Opinion::none;
+    // `strays` accepts it, however much comes: our rate would cut a connection that XDP cannot see.
+    if (decision.known == KnownFlow::flow) return Opinion::none;
     if (shared_.proven.find(event.source, event.family, Scope::host, now).within(window_))
         return decide_proven(event, *doubt, now, decision);
 
@@ -62,8 +64,9 @@ Opinion Completion::decide_proven(const FlowEvent& event, sw_doubt doubt, std::u
     // Whoever spoofs SYNs of a proven source must not have it locked out: its shape decides.
     if (syn) return Opinion::none;
     // Its first time over the limit revokes the privilege; what was still on its
-    // way before the ticket is just dropped.
-    if (entry.arrival() - now <= proven_.tolerance + proven_.interval) {
+    // way before the ticket is just dropped. Not of a source with known connections:
+    // the ticket would cut them, and somebody else may have forged this.
+    if (decision.known == KnownFlow::none && entry.arrival() - now <= proven_.tolerance + proven_.interval) {
         entry.penalise(proven_, now + nanoseconds(config_.revoke));
         decision.ticket_source(event, doubt, SW_ACTION_DROP, config_.revoke);
         decision.report(event);

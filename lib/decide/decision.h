@@ -70,6 +70,13 @@ struct Action {
     RawAddress source{};            // bits behind `length` zero in a set
 };
 
+// What the kernel is known to have of a stray, SYN-ACK or RST.
+enum class KnownFlow : std::uint8_t {
+    none,    // nothing, as far as anybody has read
+    source,  // some connection of its source (/32, /64)
+    flow,    // its own connection
+};
+
 // Plain data of fixed size; filled anew by each call of Chain::decide().
 class Decision {
   public:
@@ -78,6 +85,7 @@ class Decision {
     DeciderId decider = DeciderId::chain;
     DecisionReason reason = DecisionReason::service_default;
     std::uint8_t service = 0;  // index
+    KnownFlow known = KnownFlow::none;
     bool dry_run = false;
 
     // What to do; nothing in a dry run. Part of the decision: not for a temporary one.

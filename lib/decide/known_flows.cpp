@@ -43,9 +43,12 @@ KnownFlows::Place KnownFlows::place_source(const RawAddress& source, sw_family f
 
 void KnownFlows::begin() {
     // After a renewal that failed the same generation is filled again: the other
-    // one is the last that was whole.
+    // one is the last that was whole. What was reported since is only in this one,
+    // so that it stays, unless failures go on until the filter would be full.
+    if (renewing_ && added_ <= words_) return;
     if (!renewing_) current_ ^= 1;
     renewing_ = true;
+    added_ = 0;
     for (std::size_t i = 0; i < words_; i++) filter_[i].generation[current_].store(0, memory_order_relaxed);
 }
 
@@ -62,6 +65,7 @@ bool KnownFlows::test(const Place& place) const {
 }
 
 void KnownFlows::add(const FlowTuple& flow) {
+    added_++;
     set(place(flow));
     set(place_source(flow.source, flow.family));
 }

@@ -71,6 +71,7 @@ class KnownFlows {
     // The writer's own.
     unsigned current_ = 0;
     bool renewing_ = false;
+    std::size_t added_ = 0;  // to the current generation since it was empty
 
     std::atomic<std::uint64_t> finished_{0};  // 0: never
 };

@@ -32,7 +32,8 @@ Opinion PrefixRates::decide(const FlowEvent& event, std::uint64_t now, Decision&
     Ledger& hosts = doubts_[index(event.family, Scope::host, *doubt)];
     Ledger::Entry host = hosts.claim(prefix_id(event.source, event.family, Scope::host));
     if (!host.take(host_, now)) {
-        if (host.ticket_due(nanoseconds(config_.rate_drop) / 2, now)) {
+        // As in `strays`: the ticket would cut what XDP cannot see of this source.
+        if (decision.known == KnownFlow::none && host.ticket_due(nanoseconds(config_.rate_drop) / 2, now)) {
             host.penalise(host_, now + nanoseconds(config_.rate_drop));
             decision.ticket_source(event, *doubt, SW_ACTION_DROP, config_.rate_drop);
             decision.report(event);

@@ -9,6 +9,9 @@
 
 namespace synward {
 
+// Looked up once for each event, before any decider; `none` for kinds that are no strays.
+[[nodiscard]] KnownFlow known_flow(const KnownFlows& flows, const FlowEvent& event);
+
 class Strays final : public Decider {
   public:
     Strays(const DecideConfig& config, const DecideShared& shared, KeySource& keys);
@@ -26,6 +29,7 @@ class Strays final : public Decider {
     Limit repeats_;  // a source within it gets no ticket
     Gcra gcra_;
     std::vector<Ledger> hosts_;  // family
+    std::vector<Ledger> known_;  // family: hosts with known connections, which no random source pushes out
 };
 
 }  // namespace synward

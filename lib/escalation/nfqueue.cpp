@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <linux/netlink.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <ctime>
@@ -25,17 +27,17 @@ constexpr unsigned most_in_batch = 1024;
 // The kernel reserves some of the 16 bits of the payload's attribute.
 constexpr std::uint32_t least_copy = 64, most_copy = 65535 - 256;
 // Control messages are numbered; packets and verdicts have number 0.
-enum : std::uint32_t { probe_sequence = 1, bind_sequence, settings_sequence };
+enum : std::uint32_t { probe_sequence = 1, bind_sequence, settings_sequence, closing_sequence };
 
 constexpr std::size_t datagram_bytes(const NfqueueOptions& options) {
     return (options.copy_bytes + room_for_attributes + 63) / 64 * 64;
 }
 
-class ConfigMessage {
+class ControlMessage {
   public:
-    ConfigMessage(std::uint16_t queue, std::uint32_t sequence)
+    ControlMessage(std::uint16_t queue, std::uint32_t sequence, nfqnl_msg_types type = NFQNL_MSG_CONFIG)
         : header_(mnl_nlmsg_put_header(buffer_.data())) {
-        header_->nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_CONFIG;
+        header_->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_QUEUE << 8 | type);
         header_->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
         header_->nlmsg_seq = sequence;
         auto* generic = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header_, sizeof(nfgenmsg)));
@@ -51,10 +53,19 @@ class ConfigMessage {
         const nfqnl_msg_config_params value{.copy_range = htonl(bytes), .copy_mode = NFQNL_COPY_PACKET};
         mnl_attr_put(header_, NFQA_CFG_PARAMS, sizeof value, &value);
     }
+    // Of a batch: for every packet up to the number, in the sense of a sequence that wraps.
+    void verdict(std::uint32_t kind, std::uint32_t last_id) {
+        const nfqnl_msg_verdict_hdr value{.verdict = htonl(kind), .id = htonl(last_id)};
+        mnl_attr_put(header_, NFQA_VERDICT_HDR, sizeof value, &value);
+    }
     void number(std::uint16_t attribute, std::uint32_t value) {
         mnl_attr_put_u32(header_, attribute, htonl(value));
     }
     [[nodiscard]] bool send(int fd) const { return ::send(fd, header_, header_->nlmsg_len, 0) >= 0; }
+    // Without a look at the answer, which finds no room in a full socket.
+    void send_anyhow(int fd) const {
+        for (int tries = 0; !send(fd) && tries < most_send_tries; tries++) sched_yield();
+    }
 
   private:
     alignas(nlmsghdr) std::array<char, 256> buffer_{};
@@ -77,6 +88,12 @@ Result<void> check(const NfqueueOptions& options) {
 }
 
 }  // namespace
+
+// By the kernel's allocator and the packet's length, 0.7 to 1.3 KiB are taken for one.
+void NfqueueOptions::make_room(std::uint32_t packets) {
+    receive_bytes = std::max(packets, 8u) * 512;
+    max_length = 4 * packets + most_in_batch;
+}
 
 NfqueueTransport::NfqueueTransport(Descriptor fd, const NfqueueOptions& options)
     : fd_(std::move(fd)),
@@ -112,15 +129,27 @@ Result<std::unique_ptr<NfqueueTransport>> NfqueueTransport::open(const NfqueueOp
     return transport;
 }
 
+// Where another process has the queue, the kernel refuses both messages.
+NfqueueTransport::~NfqueueTransport() {
+    // First no more is held: what finds a full queue has the fail policy from the kernel.
+    ControlMessage full(options_.queue, closing_sequence);
+    full.number(NFQA_CFG_QUEUE_MAXLEN, 0);
+    full.send_anyhow(fd_.get());
+    // Then what is; closing the socket would drop it. Its numbers end soon behind the last one seen.
+    ControlMessage rest(options_.queue, closing_sequence, NFQNL_MSG_VERDICT_BATCH);
+    rest.verdict(options_.fail_open ? NF_ACCEPT : NF_DROP, next_id_ + (1u << 30));
+    rest.send_anyhow(fd_.get());
+}
+
 Result<void> NfqueueTransport::configure() {
     const std::uint16_t queue = options_.queue;
-    const auto ask = [&](const ConfigMessage& message, std::uint32_t sequence) -> Result<int> {
+    const auto ask = [&](const ControlMessage& message, std::uint32_t sequence) -> Result<int> {
         if (!message.send(fd_.get())) return errno;
         return await_answer(sequence);
     };
     // A command that does nothing tells a missing privilege from a taken queue:
     // for both, BIND would say EPERM.
-    ConfigMessage probe(queue, probe_sequence);
+    ControlMessage probe(queue, probe_sequence);
     probe.command(NFQNL_CFG_CMD_PF_UNBIND);
     auto error = ask(probe, probe_sequence);
     if (!error) return tl::unexpected(error.error());
@@ -130,7 +159,7 @@ Result<void> NfqueueTransport::configure() {
                     "CONFIG_NETFILTER_NETLINK_QUEUE");
     if (*error) return fail_errno(*error, "cannot configure queues of netfilter (nfnetlink_queue)");
 
-    ConfigMessage bind(queue, bind_sequence);
+    ControlMessage bind(queue, bind_sequence);
     bind.command(NFQNL_CFG_CMD_BIND);
     error = ask(bind, bind_sequence);
     if (!error) return tl::unexpected(error.error());
@@ -142,7 +171,7 @@ Result<void> NfqueueTransport::configure() {
                         queue));
     if (*error) return fail_errno(*error, fmt::format("cannot bind queue {} of netfilter", queue));
 
-    ConfigMessage settings(queue, settings_sequence);
+    ControlMessage settings(queue, settings_sequence);
     settings.copy(options_.copy_bytes);
     settings.number(NFQA_CFG_QUEUE_MAXLEN, options_.max_length);
     // GSO: large packets come whole, not cut into segments for a reader of headers.

@@ -22,10 +22,15 @@ struct NfqueueOptions {
     // Most packets that wait in the kernel for their verdict. Those beyond are
     // let through (fail_open) uncounted; so that it does not come to that, the
     // socket should be full first: what finds no room in it is counted as lost.
-    std::uint32_t max_length = 16384;
-    std::uint32_t receive_bytes = 8 << 20;  // of the socket; a packet takes about 1 KiB
-    std::uint32_t copy_bytes = 256;         // of a packet: its headers
-    bool fail_open = true;                  // no room: let through; else dropped
+    std::uint32_t max_length = 65536;
+    // Of the socket. The kernel takes twice that, and about 1 KiB of it for a packet.
+    std::uint32_t receive_bytes = 8 << 20;
+    std::uint32_t copy_bytes = 256;  // of a packet: its headers
+    // No room, or the transport closes: let through; else dropped.
+    bool fail_open = true;
+
+    // Makes room for about so many packets, 2 to 65536: in the socket, so that every loss is counted.
+    void make_room(std::uint32_t packets);
 };
 
 class NfqueueTransport final : public Transport {
@@ -34,6 +39,9 @@ class NfqueueTransport final : public Transport {
     // CAP_NET_ADMIN, `busy` if another process reads that queue, `unsupported`
     // without nfnetlink_queue, `usage` for options out of range.
     static Result<std::unique_ptr<NfqueueTransport>> open(const NfqueueOptions& options);
+    // What waits, read or not, is let through or dropped as `fail_open` says, with its mark as it was.
+    // Nobody does that for a process that is killed: then the kernel drops it.
+    ~NfqueueTransport() override;
 
     [[nodiscard]] int fd() const override { return fd_.get(); }
     Result<std::span<const FlowEvent>> receive() override;

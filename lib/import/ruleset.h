@@ -102,7 +102,7 @@ struct ImportOptions {
 // "a.b.c.d/24", "/255.255.255.0", an address; bits behind the length are cleared.
 [[nodiscard]] std::optional<Prefix> parse_source(std::string_view text);
 // A rule about connections that exist (`ongoing`) or packets of none (`others`): it says
-// nothing about new ones, or is refused.
+// nothing about new ones, or is refused. Expected ones have the class of their master.
 void settle_state(bool ongoing, bool others, SourceRule& rule);
 
 }  // namespace synward

@@ -67,6 +67,7 @@ void SetMirror::configure(const ClassifyConfig& classify, const SourcesConfig& s
     }
     classify_ = classify;
     sources_ = sources;
+    next_reconcile_ = std::min<Clock::time_point>(next_reconcile_, Clock::now() + classify.reconcile);
     for (Bound& b : bound_) b.next_poll = {};
 }
 
@@ -415,6 +416,13 @@ SetMirror::Clock::time_point SetMirror::next() const {
         if (bound.vanished) next = std::min(next, bound.may_read);
     }
     return next;
+}
+
+Result<void> SetMirror::complete() const {
+    for (const Bound& bound : bound_)
+        if (bound.parts.empty() && !bound.problem.empty())
+            return fail(ErrorCode::unsupported, bound.problem + "; what is in force stays");
+    return {};
 }
 
 MirrorStatus SetMirror::status() const {

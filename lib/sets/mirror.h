@@ -86,6 +86,10 @@ class SetMirror {
     [[nodiscard]] Clock::time_point next() const;
 
     [[nodiscard]] MirrorStatus status() const;
+    // `unsupported`, with what is wrong, where a set is there but could not be read yet, so
+    // that its entries are unknown: what somebody else wrote of it would be lost by a Write
+    // of the others. Within a Write too.
+    [[nodiscard]] Result<void> complete() const;
 
   private:
     // A set, or a member of a list.

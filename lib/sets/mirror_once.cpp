@@ -7,6 +7,9 @@
 namespace synward {
 
 Result<MirrorSummary> mirror_once(const Config& config, Instance& instance) {
+    // From before the sets are read: an older reading must not come after a newer one.
+    const auto lock = instance.lock(InterfaceLock::Part::sources);
+    if (!lock) return tl::unexpected(lock.error());
     auto sources = instance.sources();
     if (!sources) return tl::unexpected(sources.error());
     return mirror_once(config, instance.interface(), [&](std::vector<SourceEntry> wanted, bool) {
@@ -28,7 +31,8 @@ Result<MirrorSummary> mirror_once(const Config& config, const Interface& interfa
     mirror.configure(config.classify, config.sources);
     mirror.add_interface(interface.name, interface.receivers,
                          [&](std::vector<SourceEntry> wanted, bool whole) {
-                             auto done = write(std::move(wanted), whole);
+                             auto done = mirror.complete();
+                             if (done) done = write(std::move(wanted), whole);
                              if (!done) failure = done.error();
                              return done;
                          });

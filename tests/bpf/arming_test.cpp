@@ -95,6 +95,31 @@ TEST_F(ArmingTest, CalmDisarmsAfterTheHoldTime) {
     EXPECT_EQ(count(SW_EVENT_ARMED), 2u);
 }
 
+// The hold time may end within a window. What passed since is in no filter: the service is
+// armed anew, with a filter that is not believed, and not for longer.
+TEST_F(ArmingTest, AnEndedHoldTimeIsNotProlonged) {
+    policy.config.window_shift = 20;  // one window for the whole test
+    auto& service = policy.services[kAuto];
+    service.hold_ticks = 10;
+    service.arm_syns = 100;  // few enough for every SYN to count at once
+    service.disarm_syns = 1;
+    sw_state& ended = policy.states[kAuto];
+    ended.armed = ended.armings = ended.trusted = 1;
+    const auto now = static_cast<std::uint32_t>(ticks());
+    ended.armed_at = now - 100;
+    ended.window = now >> policy.config.window_shift;
+    store();
+    EXPECT_EQ(syn().reason(), SW_REASON_SERVICE_IDLE) << "enough to stay armed, but too late";
+    EXPECT_EQ(state().armed, 0u);
+    service.arm_syns = 1;
+    store();
+    EXPECT_EQ(syn().reason(), SW_REASON_SYN_ANSWERED) << "enough to arm";
+    EXPECT_EQ(state().armed, 1u);
+    EXPECT_EQ(state().armings, 2u);
+    EXPECT_EQ(state().trusted, 1u);
+    EXPECT_EQ(count(SW_EVENT_DISARMED), 2u);
+}
+
 // When nobody sends SYNs any more, nobody counts them: the hold time alone must do.
 TEST_F(ArmingTest, SilenceDisarmsToo) {
     ASSERT_TRUE(armed_by_flood());

@@ -244,6 +244,46 @@ TEST_F(GatewayTest, ConnectionsAreLearnedFromConntrack) {
     }
 }
 
+// An allowed source's entry may end before its connections do.
+TEST_F(FlowTest, ConnectionsOutliveTheEntryThatAllowedThem) {
+    const std::vector<Fate> allow = {{kNeighbour4, 32, SW_FATE_ALLOW}, {kNeighbour6, 128, SW_FATE_ALLOW}};
+    policy.services[kAuto].hold_ticks = 3600 * policy.config.hz;
+    policy.states[kAuto].armed = 1;
+    policy.states[kAuto].armed_at = static_cast<std::uint32_t>(ticks());
+    for (const unsigned service : {kWeb, kAuto}) {
+        for (const bool v6 : {false, true}) {
+            clear_flows();
+            fill_filter(Filter::empty);
+            policy.ports[8091] = service;
+            policy.fates = allow;
+            store();
+            const Socket listener = listen_on(v6 ? kHost6 : kHost4, 8091);
+            const Connection connection = connect_to(listener, v6);
+            Tcp tcp{.source = connection.client.port(), .destination = 8091, .ack = true};
+            expect(from_neighbour(v6, tcp), SW_REASON_SOURCE_ALLOWED, service);
+            EXPECT_EQ(bits_set(0) + bits_set(1), 0) << "only a SYN begins a connection";
+            tcp.ack = false;
+            tcp.syn = true;
+            expect(from_neighbour(v6, tcp), SW_REASON_SOURCE_ALLOWED, service);
+            policy.fates.clear();
+            store();
+            tcp.syn = false;
+            tcp.ack = true;
+            expect(from_neighbour(v6, tcp), SW_REASON_FLOW_LEARNED, service);
+        }
+    }
+}
+
+// As long as nothing is dropped, nothing needs to be known.
+TEST_F(FlowTest, AnAllowedSynOfAnIdleServiceStampsNothing) {
+    policy.fates = {{kClient4, 32, SW_FATE_ALLOW}};
+    store();
+    for (const unsigned port : {kAutoPort, kMonitorPort})
+        expect(tcp4({.destination = port, .syn = true}), SW_REASON_SOURCE_ALLOWED,
+               port == kAutoPort ? kAuto : kMonitor);
+    EXPECT_EQ(bits_set(0) + bits_set(1), 0);
+}
+
 // An attacker's packets leave no trace.
 TEST_F(FlowTest, SynsAndStraysAddNothing) {
     for (unsigned i = 0; i < 200; ++i) {

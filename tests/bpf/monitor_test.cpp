@@ -2,6 +2,7 @@
 // Monitor mode: everything passes untouched, and the counters tell what would
 // have happened.
 #include "fixture.h"
+#include "lib/live_policy.h"
 #include "mutator.h"
 
 namespace synward::bpf_test {
@@ -59,6 +60,28 @@ TEST_F(MonitorTest, BudgetsAreCountedToo) {
         EXPECT_EQ(seen.frame, frame);
     }
     EXPECT_TRUE(over);
+}
+
+// Monitor stamps no SYN: what came in the meantime is in no filter when it begins to answer.
+TEST_F(MonitorTest, ConnectionsMadeUnderItLiveOnInModeAuto) {
+    for (const bool v6 : {false, true}) {
+        const Socket listener = listen_on(v6 ? kHost6 : kHost4, 8091);
+        policy.ports[8091] = kMonitor;
+        policy.services[kMonitor].mode = SW_MODE_MONITOR;
+        arm();
+        const Connection connection = connect_to(listener, v6);
+        const Packet from = v6 ? Ethernet{} / Packet(Ipv6{.source = kNeighbour6})
+                               : Ethernet{} / Packet(Ipv4{.source = kNeighbour4});
+        Tcp tcp{.source = connection.client.port(), .destination = 8091, .syn = true};
+        expect(from / tcp, SW_REASON_SYN_ANSWERED, kMonitor);
+        change_mode(policy.states[kMonitor], SW_MODE_MONITOR, SW_MODE_AUTO);
+        policy.services[kMonitor].mode = SW_MODE_AUTO;
+        store();
+        tcp.syn = false;
+        tcp.ack = true;
+        expect(from / tcp, SW_REASON_FLOW_LEARNED, kMonitor);
+        expect(from / tcp, SW_REASON_FLOW_KNOWN, kMonitor);
+    }
 }
 
 TEST_F(MonitorTest, NothingIsTouchedWhateverComes) {

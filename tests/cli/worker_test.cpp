@@ -220,6 +220,21 @@ TEST_F(WorkerTest, ActionsReachTheControlThread) {
     EXPECT_EQ(reports, 1u);
 }
 
+TEST_F(WorkerTest, ClosedItHasLetGoOfItsPacketsAndStillHasItsActions) {
+    Worker& worker = start();
+    std::vector<FlowEvent> batch;
+    for (std::uint64_t i = 1; i <= 100; ++i) batch.push_back(odd_syn(i, 0x2010101));
+    feed.give(batch);
+    ASSERT_TRUE(eventually([&] { return feed.verdicts() == 100; }));
+    worker.close();
+    EXPECT_TRUE(feed.destroyed);
+    WantedAction wanted;
+    unsigned actions = 0;
+    while (worker.actions().pop(wanted)) ++actions;
+    EXPECT_EQ(actions, 2u) << "ticket and report";
+    worker.close();
+}
+
 TEST_F(WorkerTest, ADryRunOnlyTells) {
     config_.dry_run = true;
     Worker& worker = start();

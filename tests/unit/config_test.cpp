@@ -192,6 +192,26 @@ allow = "2001:db8::/48"
     EXPECT_THAT(config.sources.allow, ElementsAre(*Prefix::parse("2001:db8::/48")));
 }
 
+TEST(Config, AGatewayDeliversBySynproxy) {
+    const std::string services =
+        "[[service]]\nname = \"a\"\nport = 80\n[[service]]\nname = \"b\"\nport = 81\n";
+    Config config = parsed("[daemon]\ngateway = true\n" + services);
+    EXPECT_EQ(config.defaults.delivery, SW_DELIVERY_SYNPROXY) << "of services that listeners will make";
+    EXPECT_EQ(config.services[0].settings.delivery, SW_DELIVERY_SYNPROXY);
+    EXPECT_EQ(config.services[1].settings.delivery, SW_DELIVERY_SYNPROXY);
+    // One that says so makes it a gateway, for the others as well.
+    config = parsed(services + "delivery = \"synproxy\"\n");
+    EXPECT_EQ(config.services[0].settings.delivery, SW_DELIVERY_SYNPROXY);
+    // Unless it is said not to be one; then listeners are looked up.
+    config = parsed("[daemon]\ngateway = false\n" + services + "delivery = \"synproxy\"\n");
+    EXPECT_EQ(config.services[0].settings.delivery, SW_DELIVERY_AUTO);
+    // A default that no service inherits stands in nobody's way.
+    EXPECT_TRUE(
+        parse_config("[defaults]\ndelivery = \"reqsk\"\n[[service]]\nname = \"a\"\nport = 80\n"
+                     "delivery = \"synproxy\"\n",
+                     "t"));
+}
+
 TEST(Config, OnePortMayBelongToTwoServicesOnTwoAddresses) {
     const Config config = parsed(R"(
 [[service]]

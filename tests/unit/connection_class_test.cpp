@@ -10,11 +10,12 @@
 namespace synward {
 namespace {
 
-std::shared_ptr<const SetContents> set_of(SetKind kind, const std::vector<SetEntry>& entries) {
+std::shared_ptr<const SetContents> set_of(SetKind kind, const std::vector<SetEntry>& entries,
+                                          sw_family family = SW_IPV4) {
     SetHeader header;
     header.name = "set";
     header.kind = kind;
-    header.family = SW_IPV4;
+    header.family = family;
     header.skbinfo = true;
     SetBuilder builder(header);
     for (const SetEntry& entry : entries) builder.add(entry);
@@ -30,13 +31,12 @@ SetEntry entry(const char* prefix, std::uint32_t mark, std::string_view interfac
     return entry;
 }
 
-Remarker::Answer ask(const std::vector<std::shared_ptr<const SetContents>>& sets, const char* source,
-                     bool by_mark = false) {
+Remarker::Answer ask(const std::vector<std::shared_ptr<const SetContents>>& sets, const char* source) {
     Connection connection;
     connection.source = *Address::parse(source);
     connection.protocol = IPPROTO_TCP;
     connection.destination_port = 80;
-    return class_of(SetIndex(sets), by_mark, connection);
+    return class_of(SetIndex(sets), connection);
 }
 
 TEST(ConnectionClassTest, WhatEveryInterfaceGetsIsClear) {
@@ -86,9 +86,35 @@ TEST(ConnectionClassTest, InAList) {
 }
 
 TEST(ConnectionClassTest, WhatThePacketsMarkDecidedIsNotKnown) {
-    const auto bans = set_of(SetKind::ip, {entry("198.18.1.1", 0x0d)});
-    EXPECT_FALSE(ask({bans}, "198.18.1.1", true).unclear);
-    EXPECT_TRUE(ask({bans}, "198.18.1.2", true).unclear);
+    SetEntry allowed = entry("198.18.1.1", 0x0a);
+    allowed.packet_mark = 0x100;
+    const auto marks = set_of(SetKind::ip_mark, {allowed});
+    const auto bans = set_of(SetKind::net, {entry("198.18.1.0/24", 0x0d)});
+    EXPECT_TRUE(ask({marks, bans}, "198.18.1.1").unclear) << "the ban must not cut what was allowed";
+    EXPECT_TRUE(ask({marks}, "198.18.1.1").unclear);
+    EXPECT_FALSE(ask({marks, bans}, "198.18.1.2").unclear) << "no entry for it";
+    EXPECT_EQ(ask({marks, bans}, "198.18.1.2").found, 0x0d);
+    EXPECT_FALSE(ask({marks}, "198.18.1.2").unclear);
+    // What comes first decides for all packet marks.
+    EXPECT_FALSE(ask({bans, marks}, "198.18.1.1").unclear);
+    EXPECT_EQ(ask({bans, marks}, "198.18.1.1").found, 0x0d);
+    // An entry for a packet mark of 0 is one for some packets only.
+    allowed.packet_mark = 0;
+    EXPECT_TRUE(ask({set_of(SetKind::ip_mark, {allowed}), bans}, "198.18.1.1").unclear);
+    SetHeader header;
+    header.kind = SetKind::list;
+    SetBuilder list(header);
+    list.add_member(marks);
+    const auto in_list = std::move(list).finish();
+    EXPECT_TRUE(ask({in_list, bans}, "198.18.1.1").unclear);
+    EXPECT_FALSE(ask({in_list, bans}, "198.18.1.2").unclear);
+}
+
+TEST(ConnectionClassTest, ByPacketMarkIPv6) {
+    const auto marks = set_of(SetKind::ip_mark, {entry("2001:db8::1", 0x0a)}, SW_IPV6);
+    EXPECT_TRUE(ask({marks}, "2001:db8::1").unclear);
+    EXPECT_FALSE(ask({marks}, "2001:db8::2").unclear);
+    EXPECT_FALSE(ask({marks}, "198.18.1.1").unclear);
 }
 
 }  // namespace

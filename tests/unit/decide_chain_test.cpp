@@ -3,6 +3,7 @@
 // sources can make it do. docs/deciding.md names these attacks.
 #include <cstring>
 #include <functional>
+#include <random>
 
 #include "decide_fixture.h"
 
@@ -163,6 +164,87 @@ TEST_F(DecideTest, ForgedStraysDoNotBreakAKnownConnection) {
         EXPECT_THAT(words(d), testing::Not(testing::Contains("stray drop 198.18.0.5")));
     }
     EXPECT_EQ(decide(known, 3 * second).verdict.kind, SW_VERDICT_ACCEPT);
+}
+
+// A connection that XDP cannot see (DNAT) of a source that is proven by another:
+// neither its own packets nor strays that somebody forges may cut it.
+TEST_F(DecideTest, NothingCutsAKnownConnectionOfAProvenSource) {
+    const std::vector<EventKind> kinds{EventKind::stray, EventKind::synack, EventKind::reset};
+    std::uint64_t now = second;
+    for (const std::string source : {"198.18.0.5", "2001:db8:5::5"})
+        for (const EventKind kind : kinds) {
+            const FlowEvent known = event(kind, source, 1234);
+            now += 100 * second;
+            handshakes(source, 1, now);
+            know({known}, now);
+            for (unsigned i = 0; i < 2000; i++) {
+                const Decision d = decide(known, now += second / 1000);
+                ASSERT_EQ(d.verdict.kind, SW_VERDICT_ACCEPT) << event_kind_name(kind) << " " << i;
+                EXPECT_EQ(d.decider, DeciderId::strays);
+                EXPECT_EQ(d.reason, DecisionReason::known_flow);
+                for (const auto& w : words(d)) EXPECT_EQ(w, "stray pass " + source);
+            }
+            unsigned accepted = 0;
+            for (unsigned i = 0; i < 2000; i++) {
+                const auto port = static_cast<std::uint16_t>(2000 + i);
+                const Decision forged = decide(event(kind, source, port), now += second / 1000);
+                accepted += forged.verdict.kind == SW_VERDICT_ACCEPT;
+                EXPECT_THAT(words(forged), testing::Not(testing::Contains("stray drop " + source)));
+                ASSERT_EQ(decide(known, now).verdict.kind, SW_VERDICT_ACCEPT) << i;
+            }
+            EXPECT_NEAR(accepted, config.proven.burst + 2 * config.proven.per_second, 2)
+                << "what is not known has the rate of a proven source";
+        }
+}
+
+// When its last known connection is gone for two readings, a source is like any other.
+TEST_F(DecideTest, APrivilegeIsRevokedOnceNoConnectionIsKnown) {
+    handshakes("198.18.0.5", 1, second);
+    know({event(EventKind::stray, "198.18.0.5", 1234)}, second);
+    std::vector<std::string> tickets;
+    auto flood = [&](std::uint64_t from) {
+        for (unsigned i = 0; i < 200; i++)
+            for (const auto& w : words(decide(event(EventKind::stray, "198.18.0.5"), from + i * 100'000)))
+                tickets.push_back(w);
+    };
+    flood(2 * second);
+    EXPECT_THAT(tickets, ElementsAre("stray pass 198.18.0.5"));
+    know({}, 20 * second);
+    know({}, 20 * second);
+    flood(20 * second);
+    EXPECT_THAT(tickets, ElementsAre("stray pass 198.18.0.5", "stray drop 198.18.0.5"));
+}
+
+// The same when the kernel's connections were last read too long ago, and rates judge strays.
+TEST_F(DecideTest, ForgedStraysDoNotBreakAConnectionThatWasKnownLongAgo) {
+    const FlowEvent known = event(EventKind::stray, "198.18.0.5", 1234);
+    know({known}, second);
+    unsigned over = 0;
+    for (unsigned i = 0; i < 500; i++) {
+        const Decision d = decide(event(EventKind::stray, "198.18.0.5"), 100 * second + i * 1'000'000);
+        EXPECT_THAT(words(d), IsEmpty());
+        over += d.reason == DecisionReason::host_rate;
+    }
+    EXPECT_GT(over, 400u);
+    EXPECT_EQ(decide(known, 101 * second).reason, DecisionReason::known_flow);
+}
+
+// Attack: strays of random sources, so that whatever lives on the escalation budget starves.
+TEST_F(DecideTest, RandomStraysDoNotKeepAKnownConnectionFromItsPassTicket) {
+    const FlowEvent known = event(EventKind::stray, "198.18.0.5", 1234);
+    know({known}, second);
+    std::mt19937 random(3);
+    FlowEvent stranger = event(EventKind::stray, "198.18.0.6");
+    std::vector<std::string> tickets;
+    std::uint64_t now = 2 * second;
+    for (unsigned i = 0; i < 10; i++) {  // twenty a second
+        for (const auto& w : words(decide(known, now))) tickets.push_back(w);
+        for (unsigned j = 0; j < 10'000; j++) {
+            stranger.source[0] = static_cast<std::uint32_t>(random());
+            (void)decide(stranger, now += 5'000);
+        }
+    }
+    EXPECT_THAT(tickets, ElementsAre("stray pass 198.18.0.5"));
 }
 
 TEST_F(DecideTest, ANetProvenAsAWholeGetsALittle) {

@@ -194,6 +194,30 @@ TEST(KnownFlows, KnowsWhatWasAddedForTwoRenewals) {
     EXPECT_EQ(left, 0u);
 }
 
+TEST(KnownFlows, KeepsWhatWasReportedBetweenRenewalsThatFail) {
+    KeySource keys(6);
+    KnownFlows flows(4096, keys);
+    const auto tuple = [](std::uint32_t i) {
+        return FlowTuple{{i}, {9}, static_cast<std::uint16_t>(i), 443, SW_IPV4};
+    };
+    flows.begin();
+    flows.finish(second);
+    flows.begin();  // fails
+    flows.add(tuple(1));
+    flows.begin();  // fails
+    EXPECT_TRUE(flows.contains(tuple(1))) << "reported after the renewal that failed";
+    EXPECT_TRUE(flows.trusted(2 * second, 60 * second));
+
+    // Failures that go on do not fill it until everything looks known.
+    for (std::uint32_t i = 0; i < 200; i++) {
+        flows.begin();
+        for (std::uint32_t j = 0; j < 1000; j++) flows.add(tuple(1000 + i * 1000 + j));
+    }
+    unsigned strangers = 0;
+    for (std::uint32_t i = 0; i < 10'000; i++) strangers += flows.contains(tuple(1'000'000 + i));
+    EXPECT_LT(strangers, 500u);
+}
+
 TEST(ServiceTable, FindsByPortAndByAddress) {
     KeySource keys(7);
     ServiceTable table(keys);

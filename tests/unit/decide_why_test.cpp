@@ -62,6 +62,25 @@ TEST_F(DecideTest, WhyTellsProofsRatesTicketsAndDecisions) {
     EXPECT_NO_THROW((void)json.dump());
 }
 
+TEST_F(DecideTest, WhyTellsThatAKnownConnectionOfAProvenSourceIsAccepted) {
+    const FlowEvent known = event(EventKind::stray, "192.0.2.1");
+    handshakes("192.0.2.1", 1, 10 * second);
+    know({known}, 10 * second);
+    for (int i = 0; i < 200; i++) (void)decide(known, 20 * second);
+    const Chain* chains[] = {&chain()};
+    const Explanation e = why(*Address::parse("192.0.2.1"), chains, 21 * second);
+    EXPECT_EQ(e.flows, Explanation::Flows::some);
+    ASSERT_FALSE(e.decisions.empty());
+    for (const LogRecord& r : e.decisions) {
+        EXPECT_EQ(r.decider, DeciderId::strays);
+        EXPECT_EQ(r.reason, DecisionReason::known_flow);
+        EXPECT_FALSE(r.dropped || r.ticket_drop);
+    }
+    const std::string text = explanation_text(e);
+    EXPECT_THAT(text, HasSubstr("the kernel has this connection; ticket for the source: pass for 1 s"));
+    EXPECT_THAT(text, Not(HasSubstr("over its limit")));
+}
+
 TEST_F(DecideTest, WhyMergesWorkersAndShowsAHostOfIpv6) {
     Chain second_worker(config, shared(), keys);
     Decision d;

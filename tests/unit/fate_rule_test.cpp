@@ -4,10 +4,19 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/netfilter/nf_tables.h>
 
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
 
 #include "lib/classify/backoff.h"
+#include "lib/classify/fate_table.h"
 #include "lib/escalation/queue_rule.h"
 #include "namespace.h"
 
@@ -204,6 +213,64 @@ TEST_F(FateRuleTest, ElementsOfTheAdministratorStay) {
     remove();
     EXPECT_THAT(output("nft list table inet synward"), HasSubstr("chain mine"));
     EXPECT_THAT(output("nft list table inet synward"), Not(HasSubstr("fate")));
+}
+
+// More than one message holds, and more than a socket sends by itself.
+TEST_F(FateRuleTest, ThousandsOfOutdatedElementsGo) {
+    install();
+    const std::string path = testing::TempDir() + "synward-outdated.nft";
+    for (const unsigned count : {3000u, 6000u, 30'000u}) {
+        SCOPED_TRACE(count);
+        {
+            std::ofstream elements(path);
+            elements << "add element inet synward fate { 0x30 : drop";
+            for (unsigned i = 0; i < count; i++)
+                elements << ", " << 0x1000 + i << " comment \"fate old\" : " << (i % 2 ? "drop" : "accept");
+            elements << " }\n";
+        }
+        run("nft -f " + path);
+        EXPECT_THAT(find().difference, HasSubstr("which is no fate any more"));
+        install();
+        EXPECT_EQ(state(), RuleState::exact);
+        EXPECT_EQ(find().foreign, 1u);
+        EXPECT_THAT(output("nft list map inet synward fate"), Not(HasSubstr("fate old")));
+    }
+    std::remove(path.c_str());
+}
+
+TEST_F(FateRuleTest, WhoIsNeverQuickEnoughIsToldSo) {
+    const auto restarted = fate_table::fail_table({.error = ERESTART}, "cannot");
+    EXPECT_EQ(restarted.value().code, ErrorCode::busy);
+    install();
+    // A long reading, and a ruleset that changes all the time.
+    {
+        std::ofstream elements(testing::TempDir() + "synward-foreign.nft");
+        elements << "add element inet synward fate { 0x30 : drop";
+        for (unsigned i = 0; i < 20'000; i++) elements << ", " << 0x1000 + i << " : drop";
+        elements << " }\n";
+    }
+    run("nft -f " + testing::TempDir() + "synward-foreign.nft");
+    std::remove((testing::TempDir() + "synward-foreign.nft").c_str());
+    std::atomic<bool> stop = false;
+    std::thread changes([&] {
+        auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+        while (socket && !stop) {
+            nft::Transaction transaction;
+            transaction.table(NFT_MSG_NEWTABLE, NLM_F_CREATE, nft::our_table().get());
+            transaction.chain(NFT_MSG_NEWCHAIN, NLM_F_CREATE, nft::our_chain("other").get());
+            transaction.chain(NFT_MSG_DELCHAIN, 0, nft::our_chain("other").get());
+            (void)transaction.commit(*socket);
+        }
+    });
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    auto found = find_fate_rule({});
+    while (found && std::chrono::steady_clock::now() < deadline) found = find_fate_rule({});
+    stop = true;
+    changes.join();
+    ASSERT_FALSE(found) << "each of many readings fell between two changes";
+    EXPECT_EQ(found.error().code, ErrorCode::busy) << found.error().message;
+    EXPECT_THAT(found.error().message, HasSubstr("changed the ruleset each of 6 times"));
+    EXPECT_EQ(state(), RuleState::exact);
 }
 
 TEST_F(FateRuleTest, AMapThatSomebodyUsesIsNotTorn) {

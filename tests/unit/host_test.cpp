@@ -66,5 +66,23 @@ TEST(Host, ChoosesADeliveryAndSaysWhy) {
     EXPECT_EQ(choose_delivery(SW_DELIVERY_SYNPROXY, host)->delivery, SW_DELIVERY_SYNPROXY);
 }
 
+TEST(Host, OnAGatewayOnlySynproxyDelivers) {
+    for (const bool reqsk : {false, true}) {
+        HostFacts host;
+        host.reqsk = reqsk;
+        const auto choice = choose_delivery(SW_DELIVERY_AUTO, host, true);
+        ASSERT_TRUE(choice);
+        EXPECT_EQ(choice->delivery, SW_DELIVERY_SYNPROXY);
+        EXPECT_THAT(choice->why, HasSubstr("forwarded"));
+        EXPECT_TRUE(choose_delivery(SW_DELIVERY_SYNPROXY, host, true));
+        for (const sw_delivery wrong : {SW_DELIVERY_REQSK, SW_DELIVERY_KERNEL}) {
+            const auto refused = choose_delivery(wrong, host, true);
+            ASSERT_FALSE(refused);
+            EXPECT_EQ(refused.error().code, ErrorCode::config);
+            EXPECT_THAT(refused.error().message, HasSubstr("use 'synproxy' or 'auto'"));
+        }
+    }
+}
+
 }  // namespace
 }  // namespace synward

@@ -291,6 +291,21 @@ TEST_F(InstanceTest, AModeChangesAtOnce) {
     EXPECT_THAT(unknown.error().message, AllOf(HasSubstr("'wbe'"), HasSubstr("web")));
 }
 
+TEST_F(InstanceTest, AnotherAddressOfTheInterfaceMakesTheFilterIncomplete) {
+    add("web", {80}, SW_MODE_COOKIE);
+    Instance instance = open();
+    apply(instance);
+    must(instance.learn(SYNWARD_BPF_OBJECT));
+    apply(instance);
+    EXPECT_TRUE(must(instance.states()).at(1).trusted);
+    run("ip link set here address 02:00:00:00:00:99");
+    apply(instance);
+    EXPECT_FALSE(must(instance.states()).at(1).trusted) << "connections to it came unseen";
+    must(instance.learn(SYNWARD_BPF_OBJECT));
+    apply(instance);
+    EXPECT_TRUE(must(instance.states()).at(1).trusted);
+}
+
 TEST_F(InstanceTest, KeysRotateAndNotTooSoon) {
     Instance instance = open();
     const auto none = instance.rotate_keys();

@@ -94,6 +94,35 @@ TEST(MangleTextTest, OneJumpAndNotMore) {
     EXPECT_THAT(twice, HasSubstr("-D " + ours + "\n-D FORWARD -j SYNWARD\n-I PREROUTING 1 "));
 }
 
+TEST(MangleTextTest, ExpectedConnectionsAreNotLookedUp) {
+    const std::string text = mangle_text(plan_binding({"ip4"}, some_sets, members).sets, SW_IPV4, {});
+    const std::string related = "-A SYNWARD -m conntrack --ctstate RELATED -";
+    EXPECT_THAT(text, HasSubstr(related + "j CONNMARK --restore-mark"));
+    EXPECT_LT(text.find(related + "j RETURN"), text.find("--map-set"));
+    EXPECT_LT(text.find(related + "m connmark --mark 0/0xff -j CONNMARK --save-mark"),
+              text.find(related + "j CONNMARK --restore-mark"))
+        << "the class that the packet brings";
+    EXPECT_LT(text.find(related + "j CONNMARK --restore-mark"), text.find(related + "j RETURN"));
+}
+
+TEST(MangleTextTest, ByPacketMarkAClassOfZeroEndsTheSearch) {
+    const std::string text =
+        mangle_text(plan_binding({"ip4", "mark4"}, some_sets, members).sets, SW_IPV4, {});
+    const std::string look_up = "-j SET --map-set mark4 src,dst --map-mark\n";
+    const std::string guarded = "-A SYNWARD -m mark --mark 0x2/0xff " + look_up;
+    const std::string bare = "-A SYNWARD " + look_up;
+    ASSERT_THAT(text, HasSubstr(guarded));
+    ASSERT_THAT(text, HasSubstr(bare));
+    // Whoever has a class, of this set or one before it, 0 included, is gone by the time
+    // that 0 stands for "not found".
+    const std::size_t leaves = text.find("-A SYNWARD -m mark ! --mark 0x2/0xff -j RETURN\n");
+    EXPECT_LT(text.find(guarded), leaves);
+    EXPECT_LT(leaves, text.find("-A SYNWARD -j MARK --set-xmark 0/0xff\n"));
+    EXPECT_LT(text.find("-A SYNWARD -j MARK --set-xmark 0/0xff\n"), text.find(bare));
+    EXPECT_THAT(text.substr(0, leaves), testing::EndsWith("-A SYNWARD -m mark ! --mark 0x2/0xff -j CONNMARK "
+                                                          "--save-mark --nfmask 0xff --ctmask 0xff\n"));
+}
+
 TEST(CommandTest, WhatItSaysAndHowItFails) {
     EXPECT_EQ(run_command({"cat"}, "a\nb").value(), "a\nb");
     EXPECT_EQ(run_command({"printf", "%s", "$HOME; `id`"}).value(), "$HOME; `id`") << "no shell";

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "lib/policy.h"
 
 namespace synward {
@@ -81,6 +83,34 @@ TEST_F(PolicyEditTest, RemovingWhatIsNotThereNamesWhatIs) {
     ASSERT_FALSE(missing);
     EXPECT_EQ(missing.error().code, ErrorCode::missing);
     EXPECT_THAT(missing.error().message, HasSubstr("web"));
+}
+
+// The interface may have changed without a daemon that follows it.
+TEST_F(PolicyEditTest, TheInterfaceIsAsTheAdditionFoundIt) {
+    Interface before, now;
+    before.mac = {2, 0, 0, 0, 0, 1};
+    before.vrf = before.vrf_tagged = true;
+    now.mac = {2, 0, 0, 0, 0, 2};
+    Config config;
+    config.services.push_back({.name = "web", .ports = {80}});
+    host.sysctls.tcp_timestamps = 2;
+    base = *compile_policy(config, host, before);
+    base.config.abi = SW_ABI_VERSION;
+    base.config.flags |= SW_FLAG_GATEWAY | SW_FLAG_REPORT;
+    ASSERT_TRUE(base.config.flags & SW_FLAG_TIMESTAMP_COOKIE);
+
+    config.services = {{.name = "ssh", .ports = {22}}};
+    host.sysctls.tcp_timestamps = 1;
+    const auto merged = merge_policy(base, *compile_policy(config, host, now, &base));
+    ASSERT_TRUE(merged) << merged.error().message;
+    EXPECT_TRUE(std::ranges::equal(merged->config.mac, now.mac));
+    EXPECT_EQ(merged->config.flags, SW_FLAG_CHECK_MAC | SW_FLAG_GATEWAY | SW_FLAG_REPORT);
+
+    // Nothing that the interface had stays, but what a service of before needs.
+    base.services[base.find("web")].delivery = SW_DELIVERY_SYNPROXY;
+    const auto beside = merge_policy(base, *compile_policy(config, host, Interface{}, &base));
+    ASSERT_TRUE(beside) << beside.error().message;
+    EXPECT_EQ(beside->config.flags, SW_FLAG_TIMESTAMP_COOKIE | SW_FLAG_GATEWAY | SW_FLAG_REPORT);
 }
 
 TEST_F(PolicyEditTest, ALaterFateOfASourceWins) {

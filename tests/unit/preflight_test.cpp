@@ -77,6 +77,43 @@ TEST_F(PreflightTest, ConntrackMustBeLooseOnAHostAndStrictBeforeSynproxy) {
     EXPECT_TRUE(about("conntrack"));
 }
 
+TEST_F(PreflightTest, OnAGatewayEverythingIsSynproxys) {
+    config.daemon.gateway = true;
+    host.sysctls.conntrack_tcp_loose = 1;
+    const Finding* f = about("net.netfilter.nf_conntrack_tcp_loose");
+    ASSERT_TRUE(f);
+    EXPECT_EQ(f->severity, Severity::error);
+    host.sysctls.conntrack_tcp_loose = 0;
+    EXPECT_THAT(check_sysctls(config, host), IsEmpty());
+    settings().delivery = SW_DELIVERY_REQSK;
+    f = about("service web");
+    ASSERT_TRUE(f);
+    EXPECT_EQ(f->severity, Severity::error);
+    EXPECT_THAT(f->text, HasSubstr("forwards"));
+}
+
+TEST_F(PreflightTest, SynproxyNeedsARule) {
+    const std::vector<std::string> none{R"({"nftables": [{"table": {"name": "synproxy"}}]})",
+                                        "*filter\n-A FORWARD -j DROP\n"};
+    EXPECT_THAT(check_synproxy(config, none), IsEmpty()) << "a host needs none";
+    config.daemon.gateway = true;
+    const auto missing = check_synproxy(config, none);
+    ASSERT_EQ(missing.size(), 1u);
+    EXPECT_EQ(missing[0].severity, Severity::error);
+    EXPECT_THAT(missing[0].text, HasSubstr("no rule"));
+    config.daemon.gateway.reset();
+    settings().delivery = SW_DELIVERY_SYNPROXY;
+    EXPECT_EQ(check_synproxy(config, none).size(), 1u);
+    for (const char* rule :
+         {R"({"nftables": [{"rule": {"expr": [{"synproxy": {"mss": 1460, "wscale": 7}}]}}]})",
+          R"({"nftables": [{"rule": {"expr": [{"synproxy": null}]}}]})",
+          R"({"nftables": [{"rule": {"expr": [{"xt": {"type": "target", "name": "SYNPROXY"}}]}}]})",
+          "-A FORWARD -p tcp -m tcp --dport 80 -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460"})
+        EXPECT_THAT(check_synproxy(config, {none[1], rule}), IsEmpty()) << rule;
+    settings().mode = SW_MODE_OFF;
+    EXPECT_THAT(check_synproxy(config, none), IsEmpty());
+}
+
 TEST_F(PreflightTest, AKernelThatCannot) {
     host.kernel = "5.10.0-28-amd64";
     EXPECT_TRUE(about("Linux 5.10.0-28-amd64"));

@@ -3,9 +3,13 @@
 // conntrack command.
 #include "lib/classify/remark.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 
 #include <map>
@@ -77,13 +81,89 @@ TEST(CoveredAddressesTest, ItSaysWhatEachPrefixSays) {
 }
 
 TEST(ClassAfterTest, OnlyFatesOfSetsGoAway) {
-    EXPECT_EQ(class_after(0, std::nullopt), 0);
-    EXPECT_EQ(class_after(1, std::nullopt), 1);
-    EXPECT_EQ(class_after(0x0d, std::nullopt), 0);
-    EXPECT_EQ(class_after(0x20, std::nullopt), 0);
-    EXPECT_EQ(class_after(1, 0x0d), 0x0d);
-    EXPECT_EQ(class_after(0x0d, 0x0a), 0x0a);
-    EXPECT_EQ(class_after(0x0d, 0), 0);
+    EXPECT_EQ(class_after(0, std::nullopt, 0), 0);
+    EXPECT_EQ(class_after(1, std::nullopt, 0), 1);
+    EXPECT_EQ(class_after(0x0d, std::nullopt, 0), 0);
+    EXPECT_EQ(class_after(0x20, std::nullopt, 0), 0);
+    EXPECT_EQ(class_after(1, 0x0d, 0), 0x0d);
+    EXPECT_EQ(class_after(0x0d, 0x0a, 0), 0x0a);
+    EXPECT_EQ(class_after(0x0d, 0, 0), 0);
+}
+
+TEST(ClassAfterTest, WhatTheDecidersGaveStays) {
+    EXPECT_EQ(class_after(0x20, std::nullopt, 0x20), 0x20);
+    EXPECT_EQ(class_after(0x21, std::nullopt, 0x20), 0);
+    EXPECT_EQ(class_after(1, std::nullopt, 0x20), 1);
+    EXPECT_EQ(class_after(0, std::nullopt, 0x20), 0);
+    EXPECT_EQ(class_after(0x20, 0x0d, 0x20), 0x0d) << "a set says otherwise";
+}
+
+// A message of ctnetlink as the kernel writes it.
+class Message {
+  public:
+    Message() : header_(mnl_nlmsg_put_header(space_.data())) {
+        header_->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
+        mnl_nlmsg_put_extra_header(header_, sizeof(nfgenmsg));
+    }
+    Message& tuple(std::uint16_t type, const char* source, const char* destination, std::uint16_t from,
+                   std::uint16_t to) {
+        const Address addresses[]{*Address::parse(source), *Address::parse(destination)};
+        const bool four = addresses[0].family == SW_IPV4;
+        nlattr* whole = mnl_attr_nest_start(header_, type);
+        nlattr* ip = mnl_attr_nest_start(header_, CTA_TUPLE_IP);
+        mnl_attr_put(header_, four ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, four ? 4 : 16, addresses[0].bytes.data());
+        mnl_attr_put(header_, four ? CTA_IP_V4_DST : CTA_IP_V6_DST, four ? 4 : 16, addresses[1].bytes.data());
+        mnl_attr_nest_end(header_, ip);
+        nlattr* protocol = mnl_attr_nest_start(header_, CTA_TUPLE_PROTO);
+        mnl_attr_put_u8(header_, CTA_PROTO_NUM, IPPROTO_TCP);
+        mnl_attr_put_u16(header_, CTA_PROTO_SRC_PORT, htons(from));
+        mnl_attr_put_u16(header_, CTA_PROTO_DST_PORT, htons(to));
+        mnl_attr_nest_end(header_, protocol);
+        mnl_attr_nest_end(header_, whole);
+        return *this;
+    }
+    Message& number(std::uint16_t type, std::uint32_t value) {
+        mnl_attr_put_u32(header_, type, htonl(value));
+        return *this;
+    }
+    [[nodiscard]] Connection read() const {
+        const auto connection = read_connection(header_);
+        EXPECT_TRUE(connection);
+        return connection.value_or(Connection{});
+    }
+
+  private:
+    alignas(nlmsghdr) std::array<char, 512> space_{};
+    nlmsghdr* header_;
+};
+
+TEST(ReadConnectionTest, AnExpectedConnectionIsJudgedByItsMaster) {
+    const auto compose = [](std::uint32_t status) {
+        Message message;
+        message.tuple(CTA_TUPLE_ORIG, "192.0.2.1", "198.18.1.1", 20, 40001)
+            .tuple(CTA_TUPLE_REPLY, "198.18.1.1", "192.0.2.1", 40001, 20)
+            .number(CTA_STATUS, status)
+            .number(CTA_MARK, 0x120b)
+            .tuple(CTA_TUPLE_MASTER, "198.18.1.1", "192.0.2.1", 40000, 21);
+        return message.read();
+    };
+    const Connection expected = compose(IPS_EXPECTED | IPS_CONFIRMED | IPS_SEEN_REPLY);
+    EXPECT_EQ(expected.source, address("198.18.1.1"));
+    EXPECT_EQ(expected.destination, address("192.0.2.1"));
+    EXPECT_EQ(expected.source_port, 40000);
+    EXPECT_EQ(expected.destination_port, 21);
+    EXPECT_EQ(expected.mark, 0x120bU) << "its own";
+    const Connection other = compose(IPS_CONFIRMED | IPS_SEEN_REPLY);
+    EXPECT_EQ(other.source, address("192.0.2.1"));
+    EXPECT_EQ(other.destination_port, 40001);
+    Message six;
+    six.tuple(CTA_TUPLE_ORIG, "2001:db8::1", "2001:db8::2", 5, 6)
+        .number(CTA_STATUS, IPS_EXPECTED)
+        .tuple(CTA_TUPLE_MASTER, "2001:db8::3", "2001:db8::2", 7, 21);
+    EXPECT_EQ(six.read().source, address("2001:db8::3"));
+    Message alone;  // a kernel that does not tell
+    alone.tuple(CTA_TUPLE_ORIG, "198.18.1.1", "192.0.2.1", 5, 6).number(CTA_STATUS, IPS_EXPECTED);
+    EXPECT_EQ(alone.read().source, address("198.18.1.1"));
 }
 
 TEST(ReadConnectionTest, WhatIsNotWholeIsNone) {
@@ -180,6 +260,18 @@ TEST_F(RemarkTest, ZonesAndOtherProtocols) {
     EXPECT_EQ(counts.changed, 3u);
     EXPECT_EQ(counts.gone, 0u);
     EXPECT_EQ(mark("198.18.1.1"), "mark=32 mark=32 mark=32 ");
+}
+
+TEST_F(RemarkTest, WhatTheDecidersGaveStaysInTheKernel) {
+    make("198.18.1.1", "198.18.0.1", 80, 0x20);
+    make("198.18.1.2", "198.18.0.1", 80, 0x21);
+    const auto counts = remarker_->run(
+        CoveredAddresses(prefixes({"0.0.0.0/0"})), [](const Connection&) { return Remarker::Answer{}; },
+        0x20);
+    ASSERT_TRUE(counts) << counts.error().message;
+    EXPECT_EQ(counts->changed, 1u);
+    EXPECT_EQ(mark("198.18.1.1"), "mark=32 ");
+    EXPECT_EQ(mark("198.18.1.2"), "mark=0 ");
 }
 
 TEST_F(RemarkTest, MoreThanABatch) {

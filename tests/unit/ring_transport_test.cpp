@@ -10,6 +10,7 @@
 #include <random>
 
 #include "allocations.h"
+#include "failing_ioctl.h"
 #include "lib/escalation/ring.h"
 #include "user_ring.h"
 
@@ -338,10 +339,21 @@ TEST(RingTransportOpen, WithoutTheModuleItSaysWhatToDo) {
     EXPECT_NE(transport.error().message.find("modprobe synward"), std::string::npos);
 }
 
-TEST(RingTransportOpen, AnotherDeviceIsNoRing) {
-    const auto transport = RingTransport::open({.device = "/dev/null"});
+void expect_mismatch(const Result<std::unique_ptr<RingTransport>>& transport) {
     ASSERT_FALSE(transport);
     EXPECT_EQ(transport.error().code, ErrorCode::mismatch);
+    EXPECT_EQ(transport.error().message,
+              "/dev/null speaks another version of the ring's protocol than " + std::to_string(SW_RING_ABI) +
+                  ": install module and daemon of one release, then 'rmmod synward; modprobe synward'");
+}
+
+TEST(RingTransportOpen, AnotherDeviceIsNoRing) {
+    expect_mismatch(RingTransport::open({.device = "/dev/null"}));
+}
+
+TEST(RingTransportOpen, AModuleOfAnotherVersionIsToldAsSuch) {
+    if (!with_failing_ioctl(EPROTO, [] { expect_mismatch(RingTransport::open({.device = "/dev/null"})); }))
+        GTEST_SKIP() << "the kernel has no seccomp";
 }
 
 }  // namespace

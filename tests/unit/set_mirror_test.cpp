@@ -189,6 +189,16 @@ TEST_F(SetMirrorTest, WhatNobodyToldIsDrift) {
     EXPECT_EQ(mirror_->status().changes, 2u);
 }
 
+TEST_F(SetMirrorTest, AShorterReconcileActsAtOnce) {
+    run("ipset create first hash:ip skbinfo hashsize 64");
+    run("ipset add first 198.18.0.7 skbmark 0xd/0xff");
+    expect({"-198.18.0.7"});
+    classify_.reconcile = 100ms;
+    mirror_->configure(classify_, sources_);
+    restore("add first 198.18.0.7 skbmark 0xa/0xff\n");
+    expect({"+198.18.0.7"});
+}
+
 TEST_F(SetMirrorTest, AListFollowsItsMembers) {
     restore(
         "create a hash:ip skbinfo\ncreate b hash:net family inet6 skbinfo\n"
@@ -243,6 +253,35 @@ TEST_F(SetMirrorTest, ASetThatDoesNotFitLeavesTheOldEntries) {
     ASSERT_TRUE(rounds_until([&] { return mirror_->status().sets[0].problem.empty(); }));
     EXPECT_THAT(notes_, ElementsAre(HasSubstr("acts at the driver hook again")));
     EXPECT_THAT(problems_, SizeIs(1));
+}
+
+// Who starts without memory can ask before writing.
+TEST_F(SetMirrorTest, ItIsNotCompleteWhileASetThatIsThereWasNeverRead) {
+    mirror_->round();
+    EXPECT_TRUE(mirror_->complete()) << "sets that do not exist have no entries";
+    run("ipset create first hash:ip");
+    ASSERT_TRUE(rounds_until([&] { return !problems_.empty(); }));
+    auto complete = mirror_->complete();
+    ASSERT_FALSE(complete);
+    EXPECT_EQ(complete.error().code, ErrorCode::unsupported);
+    EXPECT_THAT(complete.error().message, HasSubstr("ipset create first hash:ip skbinfo"));
+    bool asked = false;
+    mirror_->add_interface("careful", {"careful"}, [&](std::vector<SourceEntry>, bool) {
+        asked = true;
+        return mirror_->complete();
+    });
+    mirror_->round();
+    EXPECT_TRUE(asked);
+    EXPECT_THAT(mirror_->status().interfaces[1].problem, HasSubstr("what is in force stays"));
+    run("ipset destroy first");
+    restore("create first hash:ip skbinfo\nadd first 198.18.0.7 skbmark 0xd/0xff\n");
+    expect({"-198.18.0.7"});
+    EXPECT_TRUE(mirror_->complete());
+    // What was read once is remembered.
+    run("ipset create bare hash:ip");
+    run("ipset swap first bare");
+    ASSERT_TRUE(rounds_until([&] { return !mirror_->status().sets[0].problem.empty(); }));
+    EXPECT_TRUE(mirror_->complete());
 }
 
 TEST_F(SetMirrorTest, WhatDoesNotFitIsSaidOnceAndTriedWhenItChanges) {

@@ -108,8 +108,10 @@ std::string proof_text(const Conversion& conversion, std::uint64_t seed) {
         text += fmt::format("\nproven for every address: {} regions in {} classes of interface and port",
                             proof.regions, proof.classes);
     else
-        text += fmt::format("\nnot proven for every address ({} regions were): too many ports and rules",
-                            proof.regions);
+        text += fmt::format(
+            "\nnot proven for every address ({} regions were), too many ports and rules: beyond those "
+            "packets a difference is possible",
+            proof.regions);
     return text;
 }
 
@@ -128,7 +130,7 @@ nlohmann::json summary_json(const Conversion& conversion, const ImportParameters
             {"without_effect", conversion.plan.without_effect},
             {"notes", conversion.notes},
             {"proof",
-             {{"equivalent", true},
+             {{"proven", proof.whole ? "whole" : "sampled"},
               {"whole", proof.whole},
               {"classes", proof.classes},
               {"regions", proof.regions},
@@ -151,7 +153,10 @@ void print_summary(std::FILE* out, const Conversion& conversion, const ImportPar
 
 // What is left to the administrator.
 void print_next(const Conversion& conversion, const Applied& applied) {
-    fmt::print("the sets and the one rule are in the kernel\n");
+    fmt::print("the sets and the one rule are in the kernel{}\n",
+               conversion.proof.whole ? "" : ", compared with the old rules by samples only");
+    for (const std::string& set : applied.left)
+        fmt::print("{} has old entries and is still read by somebody: ipset destroy {}\n", set, set);
     for (const std::string& set : applied.unused)
         fmt::print("{} of an earlier import is not needed any more: ipset destroy {}\n", set, set);
     fmt::print(
@@ -211,6 +216,7 @@ Result<void> run_import(ImportParameters& parameters, const Context& context) {
         nlohmann::json summary = summary_json(*conversion, parameters);
         summary["applied"] = parameters.apply;
         summary["output"] = parameters.output;
+        summary["left"] = applied.left;
         print_json(summary);
         return {};
     }

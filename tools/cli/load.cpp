@@ -39,10 +39,20 @@ Result<Instance> open_instance(const Interface& interface, const LoadOptions& op
                     interface.name, attachment.generic_why));
 }
 
+Result<void> replace_sources(const Instance& instance, const std::vector<SourceEntry>& wanted) {
+    const auto lock = InterfaceLock::take(instance.interface(), InterfaceLock::Part::sources);
+    if (!lock) return tl::unexpected(lock.error());
+    auto sources = instance.sources();
+    if (!sources) return tl::unexpected(sources.error());
+    return sources->replace(wanted);
+}
+
 Result<nlohmann::json> load(const std::string& device, const LoadParameters& parameters, const Config& config,
-                            const Context& context) {
+                            DaemonLink& daemon, const Context& context) {
     const auto interface = find_interface(device);
     if (!interface) return tl::unexpected(interface.error());
+    auto lock = InterfaceLock::take(*interface, InterfaceLock::Part::policy);
+    if (!lock) return tl::unexpected(lock.error());
     const LoadOptions options{.object = config.daemon.object,
                               .flows = config.limits.flows,
                               .sources = config.limits.sources,
@@ -57,10 +67,11 @@ Result<nlohmann::json> load(const std::string& device, const LoadParameters& par
         const auto policy = compile_policy(here, read_host(device), *interface, &*live);
         if (!policy) return tl::unexpected(policy.error());
         if (auto done = instance->apply(*policy); !done) return tl::unexpected(done.error());
-        auto sources = instance->sources();
-        if (!sources) return tl::unexpected(sources.error());
-        if (auto done = sources->replace(policy->sources); !done) return tl::unexpected(done.error());
-        if (auto done = DaemonLink(context).learn(*instance); !done) return tl::unexpected(done.error());
+        if (auto done = replace_sources(*instance, policy->sources); !done)
+            return tl::unexpected(done.error());
+        // The daemon takes the lock itself.
+        if (daemon.protects(device)) lock->release();
+        if (auto done = daemon.learn(*instance); !done) return tl::unexpected(done.error());
         live = instance->read_policy();
         if (!live) return tl::unexpected(live.error());
     }
@@ -86,9 +97,11 @@ Result<void> run_load(const LoadParameters& parameters, const Context& context) 
         if (!read) return tl::unexpected(read.error());
         config = std::move(*read);
     }
+    // Asked before anything is locked.
+    DaemonLink daemon(context);
     nlohmann::json interfaces = nlohmann::json::array();
     for (const std::string& device : parameters.devices) {
-        auto loaded = load(device, parameters, config, context);
+        auto loaded = load(device, parameters, config, daemon, context);
         if (!loaded) return tl::unexpected(loaded.error());
         interfaces.push_back(std::move(*loaded));
     }

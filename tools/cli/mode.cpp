@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 #include "lib/instance.h"
 #include "lib/names.h"
@@ -35,6 +36,13 @@ Result<void> run_mode(const ModeParameters& parameters, const Context& context) 
     std::string managed;
     for (Instance& instance : *instances) {
         const std::string& device = instance.interface().name;
+        // Where the daemon does it, the daemon takes the lock.
+        std::optional<InterfaceLock> lock;
+        if (!daemon.protects(device)) {
+            auto taken = instance.lock(InterfaceLock::Part::policy);
+            if (!taken) return tl::unexpected(taken.error());
+            lock.emplace(std::move(*taken));
+        }
         const auto live = instance.read_policy();
         if (!live) return tl::unexpected(live.error());
         const auto name = resolve_service(*live, parameters.service);

@@ -44,16 +44,23 @@ Result<nlohmann::json> protect(const std::string& device, const Addition& additi
                                const Context& context) {
     const auto interface = find_interface(device);
     if (!interface) return tl::unexpected(interface.error());
+    auto lock = InterfaceLock::take(*interface, InterfaceLock::Part::policy);
+    if (!lock) return tl::unexpected(lock.error());
     auto instance = Instance::open(*interface, {});
     if (!instance) return tl::unexpected(instance.error());
     const auto live = instance->read_policy();
     if (!live) return tl::unexpected(live.error());
-    const auto compiled = compile_policy(addition.config, read_host(device), *interface, &*live);
+    Config config = addition.config;
+    if (live->config.flags & SW_FLAG_GATEWAY) config.daemon.gateway = true;
+    const auto compiled = compile_policy(config, read_host(device), *interface, &*live);
     if (!compiled) return tl::unexpected(compiled.error());
     const auto merged = merge_policy(*live, *compiled);
     if (!merged) return tl::unexpected(merged.error());
     if (auto done = instance->apply(*merged); !done) return tl::unexpected(done.error());
+    // The daemon takes the lock itself.
+    if (daemon.protects(device)) lock->release();
     if (auto done = daemon.learn(*instance); !done) return tl::unexpected(done.error());
+    lock->release();
 
     const ServiceConfig& service = addition.config.services[0];
     const sw_service& made = merged->services[merged->find(service.name)];

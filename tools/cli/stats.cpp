@@ -10,6 +10,7 @@
 #include "lib/json.h"
 #include "lib/reasons.h"
 #include "tools/cli/context.h"
+#include "tools/cli/kernel_module.h"
 #include "tools/cli/output.h"
 #include "tools/cli/service_word.h"
 #include "tools/cli/table.h"
@@ -50,6 +51,7 @@ Result<Stats> read_stats(const Instance& instance, const std::string& word) {
 
 // Those of the verdict ring and the classifier in the kernel module; null where it is not loaded.
 nlohmann::json module_counters(Counters& packets) {
+    if (!module_loaded()) return {};
     auto control = ModuleControl::open();
     const auto counted = control ? control->counters() : tl::unexpected(control.error());
     if (!counted) return {};

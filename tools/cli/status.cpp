@@ -2,20 +2,19 @@
 // synward status: what is loaded, what it protects, and how the daemon is.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <map>
 #include <memory>
 #include <set>
 
 #include "lib/escalation/module.h"
-#include "lib/escalation/ring.h"
 #include "lib/host.h"
 #include "lib/json.h"
 #include "lib/preflight.h"
 #include "tools/cli/context.h"
 #include "tools/cli/daemon_link.h"
 #include "tools/cli/findings.h"
+#include "tools/cli/kernel_module.h"
 #include "tools/cli/live_config.h"
 #include "tools/cli/output.h"
 #include "tools/cli/table.h"
@@ -171,8 +170,7 @@ void print_escalation(const json& escalation) {
 
 // The kernel module as this network namespace sees it; null where it is not loaded.
 json module_json() {
-    // The question alone would have the kernel load it.
-    if (access(RingOptions().device.c_str(), F_OK)) return {};
+    if (!module_loaded()) return {};
     auto control = ModuleControl::open();
     if (!control) return {{"problem", control.error().message}};
     const auto module = control->status();

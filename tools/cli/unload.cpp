@@ -44,7 +44,12 @@ Result<void> run_unload(const UnloadParameters& parameters, const Context& conte
     for (const std::string& device : devices) {
         const auto interface = find_interface(device);
         if (!interface) return tl::unexpected(interface.error());
-        if (auto done = Instance::unload(*interface); !done) return done;
+        {
+            const auto lock = InterfaceLock::take(*interface, InterfaceLock::Part::policy);
+            // Taking it off is the way out of all else: nobody's lock stops it.
+            if (!lock) fmt::print(stderr, "synward: {}; it is unloaded all the same\n", lock.error().message);
+            if (auto done = Instance::unload(*interface); !done) return done;
+        }
         unloaded.push_back(device);
         if (context.json) continue;
         fmt::print("{}: unloaded\n", device);

@@ -28,6 +28,8 @@ Result<void> run_unprotect(const UnprotectParameters& parameters, const Context&
     bool managed = false;
     for (Instance& instance : *instances) {
         const std::string& device = instance.interface().name;
+        const auto lock = instance.lock(InterfaceLock::Part::policy);
+        if (!lock) return tl::unexpected(lock.error());
         const auto live = instance.read_policy();
         if (!live) return tl::unexpected(live.error());
         const auto name = resolve_service(*live, parameters.service);
