@@ -175,8 +175,7 @@ Result<void> Escalation::open_workers() {
 
 // For packets without a reader, in this network namespace. It outlives a daemon that is killed.
 void Escalation::set_module_policy(sw_ring_fail fail) {
-    // The question alone would have the kernel load the module.
-    if (access(RingOptions().device.c_str(), F_OK)) return;
+    if (!module_loaded()) return;
     auto control = ModuleControl::open();
     const auto done =
         control ? control->set_policy({.fail = fail}) : Result<void>(tl::unexpected(control.error()));

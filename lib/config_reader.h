@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reads typed values from TOML nodes and collects mistakes with their place.
-// For config.cpp only: it pulls in toml++, which takes seconds to compile.
+// For config.cpp and config_services.cpp only: it pulls in toml++, which takes seconds to compile.
 #pragma once
 
 #define TOML_EXCEPTIONS 0
@@ -64,5 +64,15 @@ class ConfigReader {
     };
     std::vector<Mistake> mistakes_;
 };
+
+// The value, if there is one, into a target of a narrower type.
+template <typename Target, typename Value>
+void take(Target& target, const std::optional<Value>& value) {
+    if (!value) return;
+    if constexpr (requires { target.value(); })
+        target = static_cast<typename Target::value_type>(*value);
+    else
+        target = static_cast<Target>(*value);
+}
 
 }  // namespace synward

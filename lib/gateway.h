@@ -18,10 +18,11 @@ namespace synward {
                     [&](const ServiceConfig& s) { return forwards(s.settings); }));
 }
 
-// On a gateway: may the service's connections be another host's? Not those of local
-// addresses alone, and the administrator who names addresses and a delivery knows.
-[[nodiscard]] inline bool may_be_forwarded(const ServiceConfig& s, sw_delivery wanted) {
-    return wanted == SW_DELIVERY_AUTO ? !(s.local && s.addresses.empty()) : s.everywhere();
+// May the connections of a service be another host's? Not those of local addresses alone,
+// and the administrator of a gateway who names addresses and a delivery knows.
+[[nodiscard]] inline bool may_be_forwarded(const Config& config, const ServiceConfig& s) {
+    if (!is_gateway(config)) return false;
+    return s.settings.delivery == SW_DELIVERY_AUTO ? !(s.local && s.addresses.empty()) : s.everywhere();
 }
 
 }  // namespace synward

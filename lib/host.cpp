@@ -101,12 +101,12 @@ HostFacts read_host(const std::string& interface) {
     return host;
 }
 
-Result<DeliveryChoice> choose_delivery(sw_delivery wanted, const HostFacts& host, bool gateway) {
+Result<DeliveryChoice> choose_delivery(sw_delivery wanted, const HostFacts& host, bool forwarded) {
     // A cookie's ACK finds no listener where it is forwarded, and the server behind never saw the SYN.
-    if (gateway && wanted == SW_DELIVERY_AUTO)
+    if (forwarded && wanted == SW_DELIVERY_AUTO)
         return DeliveryChoice{SW_DELIVERY_SYNPROXY,
                               "connections are forwarded: netfilter's SYNPROXY checks the cookies"};
-    if (gateway && wanted != SW_DELIVERY_SYNPROXY)
+    if (forwarded && wanted != SW_DELIVERY_SYNPROXY)
         return fail(ErrorCode::config,
                     fmt::format("delivery '{}' needs a listener on this host and would reset every "
                                 "connection that a gateway forwards; use 'synproxy' or 'auto'",

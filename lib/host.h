@@ -59,10 +59,10 @@ struct DeliveryChoice {
     std::string why;
 };
 
-// `auto` becomes synproxy on a gateway (lib/gateway.h), reqsk where the kernel has it, else
-// kernel. Anything else stays; code `unsupported` when the kernel cannot do it, `config` when
-// it would reset what a gateway forwards.
+// `auto` becomes synproxy where connections are forwarded (lib/gateway.h), reqsk where the kernel has it,
+// else kernel. Anything else stays; code `unsupported` when the kernel cannot do it, `config` when it would
+// reset what is forwarded.
 [[nodiscard]] Result<DeliveryChoice> choose_delivery(sw_delivery wanted, const HostFacts& host,
-                                                     bool gateway = false);
+                                                     bool forwarded = false);
 
 }  // namespace synward

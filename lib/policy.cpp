@@ -82,7 +82,7 @@ class Compiler {
         bool synproxy = false;
         for (const ServiceConfig& s : config_.services)
             synproxy |= s.settings.delivery == SW_DELIVERY_SYNPROXY;
-        if (config_.daemon.gateway.value_or(synproxy)) c.flags |= SW_FLAG_GATEWAY;
+        if (is_gateway(config_)) c.flags |= SW_FLAG_GATEWAY;
         if (synproxy || host_.sysctls.tcp_timestamps == 2) c.flags |= SW_FLAG_TIMESTAMP_COOKIE;
         c.fragment = config_.defaults.fragment;
         c.malformed = config_.defaults.malformed;
@@ -156,8 +156,7 @@ class Compiler {
 
     Result<sw_service> service(const ServiceConfig& s) {
         const Settings& set = s.settings;
-        const bool gateway = policy_.config.flags & SW_FLAG_GATEWAY;
-        auto choice = choose_delivery(set.delivery, host_, gateway && may_be_forwarded(s, set.delivery));
+        auto choice = choose_delivery(set.delivery, host_, may_be_forwarded(config_, s));
         if (!choice) {
             choice.error().message = fmt::format("service '{}': {}", s.name, choice.error().message);
             return tl::unexpected(choice.error());

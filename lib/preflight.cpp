@@ -71,11 +71,11 @@ void check_rules(const Config& config, std::vector<Finding>& findings) {
 }
 
 bool uses_synproxy(const Config& config) {
-    const bool gateway = is_gateway(config);
     return std::any_of(config.services.begin(), config.services.end(), [&](const ServiceConfig& s) {
         const sw_delivery delivery = s.settings.delivery;
         return s.settings.mode != SW_MODE_OFF &&
-               (delivery == SW_DELIVERY_SYNPROXY || (gateway && delivery == SW_DELIVERY_AUTO));
+               (delivery == SW_DELIVERY_SYNPROXY ||
+                (delivery == SW_DELIVERY_AUTO && may_be_forwarded(config, s)));
     });
 }
 
@@ -114,10 +114,10 @@ std::string_view severity_name(Severity severity) {
 std::vector<Finding> check_sysctls(const Config& config, const HostFacts& host) {
     std::vector<Finding> findings;
     Deliveries used;
-    const bool gateway = is_gateway(config);
     for (const ServiceConfig& service : config.services) {
         if (service.settings.mode == SW_MODE_OFF) continue;
-        const auto choice = choose_delivery(service.settings.delivery, host, gateway);
+        const auto choice =
+            choose_delivery(service.settings.delivery, host, may_be_forwarded(config, service));
         if (!choice) {
             findings.push_back({Severity::error, "service " + service.name, choice.error().message,
                                 "set delivery = \"auto\" in the config"});

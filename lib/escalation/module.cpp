@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
+
+#include "lib/escalation/ring.h"
 
 namespace synward {
 namespace {
@@ -84,6 +87,10 @@ Result<Family> find_family(NetlinkSocket& socket) {
 }
 
 }  // namespace
+
+bool module_loaded() {
+    return access(RingOptions().device.c_str(), F_OK) == 0;
+}
 
 Result<ModuleControl> ModuleControl::open() {
     auto socket = NetlinkSocket::open(NETLINK_GENERIC);

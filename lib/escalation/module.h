@@ -17,6 +17,9 @@
 
 namespace synward {
 
+// By its device: to ask anything by genetlink has the kernel load it where it is not loaded.
+[[nodiscard]] bool module_loaded();
+
 // Caps of the namespace; where a field is empty, the kernel did not say, or shall not change it.
 struct ModulePolicy {
     std::optional<sw_ring_fail> fail;          // for packets without a reader

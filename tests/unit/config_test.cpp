@@ -192,6 +192,15 @@ allow = "2001:db8::/48"
     EXPECT_THAT(config.sources.allow, ElementsAre(*Prefix::parse("2001:db8::/48")));
 }
 
+TEST(Config, AGatewaysOwnServicesKeepTheirDelivery) {
+    const std::string own = "[daemon]\ngateway = true\n[[service]]\nname = \"ssh\"\nport = 22\n";
+    EXPECT_EQ(parsed(own + "address = \"local\"\n").services[0].settings.delivery, SW_DELIVERY_AUTO);
+    EXPECT_EQ(parsed(own + "address = \"192.0.2.1\"\ndelivery = \"reqsk\"\n").services[0].settings.delivery,
+              SW_DELIVERY_REQSK);
+    // An address alone may be that of a server behind.
+    EXPECT_EQ(parsed(own + "address = \"192.0.2.1\"\n").services[0].settings.delivery, SW_DELIVERY_SYNPROXY);
+}
+
 TEST(Config, AGatewayDeliversBySynproxy) {
     const std::string services =
         "[[service]]\nname = \"a\"\nport = 80\n[[service]]\nname = \"b\"\nport = 81\n";

@@ -10,7 +10,6 @@
 #include "lib/json.h"
 #include "lib/reasons.h"
 #include "tools/cli/context.h"
-#include "tools/cli/kernel_module.h"
 #include "tools/cli/output.h"
 #include "tools/cli/service_word.h"
 #include "tools/cli/table.h"

@@ -14,7 +14,6 @@
 #include "tools/cli/context.h"
 #include "tools/cli/daemon_link.h"
 #include "tools/cli/findings.h"
-#include "tools/cli/kernel_module.h"
 #include "tools/cli/live_config.h"
 #include "tools/cli/output.h"
 #include "tools/cli/table.h"
