@@ -167,9 +167,17 @@ void Daemon::set_timers() {
 }
 
 void Daemon::follow_sysctls() {
-    bool changed = false;
-    for (const auto& guard : guards_) changed |= guard->follow_sysctls(config_);
-    if (changed) look_around();
+    Guard::Followed all;
+    for (const auto& guard : guards_) {
+        const auto one = guard->follow_sysctls(config_);
+        all.sysctls |= one.sysctls;
+        all.services |= one.services;
+    }
+    if (all.sysctls) look_around();
+    if (!all.services) return;
+    escalation_->load_services();
+    classifier_->guards_changed();
+    mirror_->follow(guards_);
 }
 
 Result<void> Daemon::reload() {

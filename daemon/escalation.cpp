@@ -92,7 +92,7 @@ void Escalation::close() {
 Result<void> Escalation::configure(const Config& config) {
     const bool wanted = config.escalates();
     if (wanted && !workers_.empty() && problem_.empty() && config.escalation == escalation_ &&
-        config.decide == decide_) {
+        config.decide == decide_ && !better_transport()) {
         load_services();
         return {};
     }
@@ -116,6 +116,12 @@ Result<void> Escalation::configure(const Config& config) {
     return done;
 }
 
+// The module may have been loaded since.
+bool Escalation::better_transport() const {
+    return escalation_.transport == TransportChoice::automatic && transport_ == "nfqueue" && !module_seen_ &&
+           module_loaded();
+}
+
 Result<void> Escalation::start() {
     if (!keys_) {
         auto keys = KeySource::random();
@@ -133,6 +139,7 @@ Result<void> Escalation::start() {
     watch_ = *watch;
 
     if (auto opened = open_workers(); !opened) return opened;
+    module_seen_ = module_loaded();
     auto flows = FlowSync::start(shared_->flows, refresh_interval(decide_), ended_);
     if (flows)
         flows_ = std::move(*flows);
@@ -145,7 +152,6 @@ Result<void> Escalation::start() {
 
 Result<void> Escalation::open_workers() {
     const TransportOptions options = transport_options(escalation_);
-    const bool joins = !workers_.empty();
     TransportChoice choice = escalation_.transport;
     if (!workers_.empty()) choice = transport_ == "ring" ? TransportChoice::ring : TransportChoice::nfqueue;
     for (std::uint16_t i = 0; i < escalation_.queues; i++) {
@@ -164,8 +170,13 @@ Result<void> Escalation::open_workers() {
     const bool ring = choice == TransportChoice::ring;
     set_module_policy(ring ? escalation_.fail : SW_RING_FAIL_ACCEPT);
     if (ring) return {};
-    // To make the rule anew would drop what the others hold.
-    if (joins && rule_ && !queue_rule_missing()) return {};
+    // To make the rule anew would drop what the queues hold: ours, or those that a daemon before
+    // us left behind.
+    if (const auto found = find_queue_rule();
+        found && *found && (*found)->queues == queue_range(escalation_)) {
+        rule_ = true;
+        return {};
+    }
     // The readers first, so that no packet finds a queue without one.
     const auto rule = install_queue_rule(queue_range(escalation_));
     if (!rule) return tl::unexpected(rule.error());
@@ -307,7 +318,7 @@ void Escalation::take(const WantedAction& wanted) {
                                 std::chrono::milliseconds(wanted.action.lifetime_ms)});
             break;
         case Action::Kind::set:
-            add_to_set(wanted.action);
+            add_to_set(wanted);
             break;
         case Action::Kind::report:
             report(wanted);
@@ -339,33 +350,53 @@ void Escalation::write_tickets() {
 }
 
 // The set is the administrator's, who may have made it otherwise; one that is not there is made.
-void Escalation::add_to_set(const Action& action) {
+// So may be an entry that is in it already, which stays as it is.
+Result<bool> Escalation::try_to_add(const WantedAction& wanted) {
+    const Action& action = wanted.action;
     const std::string& name = decide_.deny_set[action.family];
     const Prefix prefix{to_address(action.source, action.family), action.length};
-    const std::string plain = fmt::format("add {} {} timeout {} -exist", name, prefix.to_string(),
+    const std::string plain = fmt::format("add {} {} timeout {}", name, prefix.to_string(),
                                           std::max(1u, action.lifetime_ms / 1000));
     // With the mark it acts at the driver hook and in the firewall's one rule too.
-    const std::string add = fmt::format("{} skbmark {:#x}/{:#x}", plain, SW_MARK_DENY, SW_MARK_CLASS_MASK);
-    auto attempt = [&]() -> Result<std::string> {
-        if (!ipset_) {
-            auto session = Ipset::create();
-            if (!session) return tl::unexpected(session.error());
-            ipset_.emplace(std::move(*session));
-        }
-        auto added = ipset_->run(add);
-        // A set made without room for marks still serves rules of the administrator.
-        if (!added && added.error().message.find("kbinfo") != std::string::npos) return ipset_->run(plain);
-        if (added || added.error().code != ErrorCode::missing) return added;
-        auto created = ipset_->run(create_command(name, SetKind::net, action.family));
-        return created ? ipset_->run(add) : created;
-    };
-    if (const auto done = attempt(); done) {
-        denied_++;
-        if (set_changed_) set_changed_(name);
-    } else {
-        failed_++;
-        log_error(done.error().message);
+    std::string mark = fmt::format(" skbmark {:#x}/{:#x}", SW_MARK_DENY, SW_MARK_CLASS_MASK);
+    std::string comment = fmt::format(" comment synwardd:{}", decision_reason_name(wanted.reason));
+    if (!ipset_) {
+        auto session = Ipset::create();
+        if (!session) return tl::unexpected(session.error());
+        ipset_.emplace(std::move(*session));
     }
+    while (true) {
+        const auto added = ipset_->run(fmt::format("{}{}{}", plain, mark, comment));
+        if (added) return true;
+        const Error& error = added.error();
+        const auto says = [&](std::string_view words) {
+            return error.message.find(words) != std::string::npos;
+        };
+        if (says("already added")) return false;
+        // A set made without room for marks still serves rules of the administrator.
+        if (std::string& left_out = says("comment support") ? comment : mark;
+            !left_out.empty() && (says("comment support") || says("kbinfo"))) {
+            left_out.clear();
+            continue;
+        }
+        if (error.code != ErrorCode::missing) return tl::unexpected(error);
+        const auto created = ipset_->run(create_command(name, SetKind::net, action.family));
+        if (!created) return tl::unexpected(created.error());
+    }
+}
+
+void Escalation::add_to_set(const WantedAction& wanted) {
+    const auto added = try_to_add(wanted);
+    if (!added) {
+        failed_++;
+        return log_error(added.error().message);
+    }
+    if (!*added) {
+        kept_++;
+        return;
+    }
+    denied_++;
+    if (set_changed_) set_changed_(decide_.deny_set[wanted.action.family]);
 }
 
 void Escalation::report(const WantedAction& wanted) {
@@ -415,6 +446,7 @@ nlohmann::json Escalation::status() const {
             {"dry_run", decide_.dry_run},
             {"tickets_written", written_},
             {"sources_denied", denied_},
+            {"sources_kept", kept_},
             {"actions_failed", failed_},
             {"workers", std::move(workers)}};
 }

@@ -61,6 +61,7 @@ class Escalation {
 
   private:
     Result<void> start();
+    [[nodiscard]] bool better_transport() const;
     void close();
     // Those that are not there.
     Result<void> open_workers();
@@ -73,7 +74,9 @@ class Escalation {
     void take_waiting();
     void take(const WantedAction& wanted);
     void write_tickets();
-    void add_to_set(const Action& action);
+    void add_to_set(const WantedAction& wanted);
+    // False: it is there already.
+    Result<bool> try_to_add(const WantedAction& wanted);
     void report(const WantedAction& wanted);
     // Empty where there is none.
     [[nodiscard]] std::string_view service_name(unsigned number) const;
@@ -98,8 +101,9 @@ class Escalation {
     std::vector<std::string> services_;
     std::vector<Ticket> tickets_;  // to be written, by these numbers
     std::string transport_;
-    std::string why_;      // this transport
-    std::string problem_;  // why there is none, or one less
+    std::string why_;           // this transport
+    bool module_seen_ = false;  // when it was chosen
+    std::string problem_;       // why there is none, or one less
     std::optional<Timer> retry_;
     Backoff backoff_;
     Backoff::Clock::time_point next_try_{};
@@ -107,6 +111,7 @@ class Escalation {
     LineLimit told_;
     std::uint64_t written_ = 0;
     std::uint64_t denied_ = 0;
+    std::uint64_t kept_ = 0;    // sources that had an entry already
     std::uint64_t failed_ = 0;  // actions that could not be done
 };
 

@@ -54,7 +54,7 @@ void Guard::drop(State state, std::string problem) {
     events_.reset();
     instance_.reset();
     notes_.clear();
-    behind_ = false;
+    behind_ = blocked_ = false;
     state_ = state;
     problem_ = std::move(problem);
 }
@@ -72,7 +72,11 @@ Result<void> Guard::protect(const Config& config) {
         return {};
     }
     auto done = attach(config, *interface);
-    if (!done) drop(State::failed, done.error().message);
+    if (!done) {
+        const bool blocked = blocked_;
+        drop(State::failed, done.error().message);
+        blocked_ = blocked;
+    }
     // libbpf has parsed the kernel's types, which took megabytes.
     malloc_trim(0);
     return done;
@@ -83,6 +87,7 @@ Result<void> Guard::attach(const Config& config, const Interface& interface) {
     object_ = config.daemon.object;
     {
         const auto lock = InterfaceLock::take(interface, InterfaceLock::Part::policy, lock_patience);
+        blocked_ = !lock;
         if (!lock) return tl::unexpected(lock.error());
         auto instance = Instance::open(interface, {.object = object_,
                                                    .flows = config.limits.flows,
@@ -184,6 +189,7 @@ Result<void> Guard::enforce(const CompiledPolicy& policy) {
     if (!instance_) return {};
     {
         const auto held = lock();
+        blocked_ = !held;
         if (!held) return tl::unexpected(held.error());
         if (auto done = instance_->apply(policy); !done) return done;
     }
@@ -341,15 +347,28 @@ Result<void> Guard::enforce_adjusted(const Config& config, const Interface& inte
     return {};
 }
 
-bool Guard::follow_sysctls(const Config& config) {
-    if (!instance_) return false;
+// What start or reload could not do.
+bool Guard::unblock(const Config& config) {
+    const auto interface = find_interface(name_);
+    // Who has the lock still is not waited for.
+    if (!interface || !InterfaceLock::take(*interface, InterfaceLock::Part::policy, 0ms)) return false;
+    if (const auto done = protect(config); !done) {
+        log_error(name_ + ": " + done.error().message);
+        return false;
+    }
+    return state_ == State::protecting;
+}
+
+Guard::Followed Guard::follow_sysctls(const Config& config) {
+    if (blocked_) return {.services = unblock(config)};
+    if (!instance_) return {};
     const Sysctls now = read_sysctls(name_);
     const bool changed = !(now == sysctls_);
-    if (!changed && !behind_) return false;
+    if (!changed && !behind_) return {};
     bool late = false;
     {
         const auto lock = lock_or_later();
-        if (!lock) return false;
+        if (!lock) return {};
         late = std::exchange(behind_, false);
         if (changed) spdlog::info("{}: {}: SYN-ACKs follow it", name_, sysctls_changed(sysctls_, now, name_));
         // Whatever happens, it is said once.
@@ -360,7 +379,7 @@ bool Guard::follow_sysctls(const Config& config) {
     }
     if (late) learn(false);
     malloc_trim(0);
-    return changed;
+    return {.sysctls = changed, .services = late};
 }
 
 void Guard::release() {

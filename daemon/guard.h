@@ -47,10 +47,14 @@ class Guard {
     // the addresses of local services, and nothing else.
     void services_changed(const Config& config);
 
+    struct Followed {
+        bool sysctls = false;   // they changed
+        bool services = false;  // they are those of the config only now
+    };
     // The host's sysctls changed since the policy was made: the SYN-ACKs announce no more than
-    // the kernel accepts now. Returns whether they did. Called once a second, it also makes
-    // good what another writer's lock held up.
-    bool follow_sysctls(const Config& config);
+    // the kernel accepts now. Called once a second, it also makes good what another writer's
+    // lock held up.
+    Followed follow_sysctls(const Config& config);
 
     // The link changed: appeared, went, came again, has another MTU or address.
     void link_changed(const Config& config);
@@ -79,6 +83,7 @@ class Guard {
   private:
     [[nodiscard]] Config effective(const Config& config) const;
     Result<void> attach(const Config& config, const Interface& interface);
+    bool unblock(const Config& config);
     Result<void> adjust(const Config& config, const Interface& interface);
     // Whoever changes what it has read holds the policy's lock meanwhile, and calls nothing
     // that takes it: learn(), enforce(), set_mode().
@@ -98,7 +103,9 @@ class Guard {
     Sink sink_;
     State state_ = State::absent;
     std::string problem_;
-    bool behind_ = false;  // another writer held the lock: see follow_sysctls()
+    // Another writer held the lock; see follow_sysctls().
+    bool behind_ = false;   // a change of the services
+    bool blocked_ = false;  // the whole policy
     std::optional<Instance> instance_;
     std::optional<EventReader> events_;
     EventLoop::Watch watch_ = 0;

@@ -201,16 +201,22 @@ void Mirror::obey(Orders orders) {
     doing_ = orders.number;
     if (orders.config) mirror_.configure(orders.config->first, orders.config->second);
     for (const std::string& name : orders.gone) mirror_.remove_interface(name);
-    for (Come& one : orders.come)
-        // The function has to be copyable, which the maps are not.
+    for (Come& one : orders.come) {
+        // The functions have to be copyable, which the maps are not.
+        const auto maps = std::make_shared<SourceMaps>(std::move(one.maps));
         mirror_.add_interface(
             one.name, one.interface.receivers,
-            [interface = one.interface, maps = std::make_shared<SourceMaps>(std::move(one.maps))](
-                std::vector<SourceEntry> wanted, bool whole) -> Result<void> {
+            [this, interface = one.interface, maps](std::vector<SourceEntry> wanted,
+                                                    bool whole) -> Result<void> {
                 const auto lock = InterfaceLock::take(interface, InterfaceLock::Part::sources);
                 if (!lock) return tl::unexpected(lock.error());
+                // A daemon that was killed may have left entries of a set that cannot be read now.
+                if (maps->holds_others())
+                    if (auto complete = mirror_.complete(); !complete) return complete;
                 return whole ? maps->replace(std::move(wanted)) : maps->update(std::move(wanted));
-            });
+            },
+            [maps] { return maps->in_force(); });
+    }
     for (const std::string& name : orders.reported) mirror_.report(name, SetOperation::add);
 }
 
@@ -257,7 +263,8 @@ nlohmann::json Mirror::status() const {
     const std::lock_guard lock(mutex_);
     nlohmann::json sets = nlohmann::json::array();
     const auto ms = [](std::chrono::nanoseconds time) {
-        return static_cast<double>(time.count() / 1000) / 1000;
+        const auto microseconds = std::chrono::floor<std::chrono::microseconds>(time).count();
+        return static_cast<double>(microseconds) / 1000;
     };
     for (const auto& set : status_.sets) {
         nlohmann::json one{{"name", set.name},
@@ -271,11 +278,9 @@ nlohmann::json Mirror::status() const {
     }
     nlohmann::json interfaces = nlohmann::json::array();
     for (const auto& interface : status_.interfaces) {
-        nlohmann::json one{{"interface", interface.name},
-                           {"entries", interface.entries},
-                           {"replaced", interface.replaced},
-                           {"updated", interface.updated},
-                           {"kernel_only", interface.kernel_only}};
+        nlohmann::json one{{"interface", interface.name},          {"entries", interface.entries},
+                           {"replaced", interface.replaced},       {"updated", interface.updated},
+                           {"overwritten", interface.overwritten}, {"kernel_only", interface.kernel_only}};
         if (!interface.problem.empty()) one["problem"] = interface.problem;
         if (!interface.ports_problem.empty()) one["ports_problem"] = interface.ports_problem;
         interfaces.push_back(std::move(one));

@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int pause_factor = 4;                // times what the run took
 constexpr std::size_t most_changed = 1 << 20;  // beyond it everything is looked at
+constexpr auto retry_pause = std::chrono::seconds(5);
 
 std::vector<Prefix> everything() {
     return {Prefix{{SW_IPV4, {}}, 0}, Prefix{{SW_IPV6, {}}, 0}};
@@ -65,7 +66,7 @@ void RemarkThread::want(Work work) {
         auto waiting = wanted_ ? std::move(next_.changed) : std::vector<Prefix>();
         next_ = std::move(work);
         waiting.insert(waiting.end(), changed.begin(), changed.end());
-        next_.changed = failed_ || waiting.size() > most_changed ? everything() : std::move(waiting);
+        next_.changed = waiting.size() > most_changed ? everything() : std::move(waiting);
         wanted_ = true;
     }
     wake_.notify_one();
@@ -108,12 +109,20 @@ void RemarkThread::run() {
         wake_.wait(lock, [this] { return stop_ || wanted_; });
         if (stop_) return;
         Work now = std::exchange(next_, {});
+        // What the last run should have done is still to be done.
+        if (failed_) now.changed = everything();
+        Work again{.index = now.index, .changed = {}, .decided = now.decided};
         wanted_ = false;
         lock.unlock();
         const auto begun = Clock::now();
         apply(std::move(now));
-        const auto until = Clock::now() + pause_factor * (Clock::now() - begun);
+        auto until = Clock::now() + pause_factor * (Clock::now() - begun);
         lock.lock();
+        if (failed_) {
+            until = std::max(until, Clock::now() + retry_pause);
+            if (!wanted_) next_ = std::move(again);
+            wanted_ = true;
+        }
         wake_.wait_until(lock, until, [this] { return stop_; });
     }
 }

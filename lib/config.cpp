@@ -45,7 +45,6 @@ class Parser {
                      {"classify", [&](const toml::node& n) { with(n, "classify", &Parser::classify); }},
                      {"fate", [&](const toml::node& n) { fates(n); }},
                      {"service", [&](const toml::node& n) { services_.services(n); }}});
-        if (read_.ok()) services_.settle_deliveries(root);
         if (!read_.ok()) return fail(ErrorCode::config, read_.text());
         return std::move(config_);
     }

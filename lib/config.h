@@ -54,7 +54,8 @@ struct ServiceConfig {
     bool local = false;              // whatever is local on the interface, too
     // What that is: of one interface, for compile_policy(); see lib/local_services.h.
     std::vector<Prefix> local_prefixes;
-    Settings settings;  // defaults and own, merged
+    bool listener = false;  // not in the file: something listens there
+    Settings settings;      // defaults and own, merged
 
     [[nodiscard]] bool everywhere() const { return addresses.empty() && !local; }
 };

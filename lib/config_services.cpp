@@ -6,9 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "lib/gateway.h"
-#include "lib/names.h"
-
 namespace synward {
 namespace {
 
@@ -240,30 +237,6 @@ void ServiceReader::claim(const toml::table& table, const std::string& path, con
                     fmt::format("more than {} pairs of address and port in all services", most_addresses));
         }
     }
-}
-
-// No socket of this host takes what a gateway forwards; any delivery but SYNPROXY would
-// have the servers behind reset it.
-void ServiceReader::settle_deliveries(const toml::table& root) {
-    if (!is_gateway(config_)) return;
-    const auto settle = [this](Settings& set, const toml::node* said, const std::string& key) {
-        if (set.delivery == SW_DELIVERY_AUTO) set.delivery = SW_DELIVERY_SYNPROXY;
-        if (set.delivery == SW_DELIVERY_SYNPROXY || !said) return;
-        read_.mistake(*said, key,
-                      fmt::format("'{}' needs a listener on this host and would reset every connection "
-                                  "that a gateway (daemon.gateway, or a service with synproxy) forwards; "
-                                  "auto and synproxy are allowed, or name the host's own address",
-                                  delivery_name(set.delivery)));
-    };
-    bool inherited = config_.daemon.listening;
-    for (std::size_t i = 0; i < config_.services.size(); i++) {
-        ServiceConfig& service = config_.services[i];
-        const auto* own = root["service"][i]["delivery"].node();
-        if (!may_be_forwarded(config_, service)) continue;
-        settle(service.settings, own, fmt::format("service.{}.delivery", service.name));
-        inherited |= !own;
-    }
-    settle(config_.defaults, inherited ? root["defaults"]["delivery"].node() : nullptr, "defaults.delivery");
 }
 
 }  // namespace synward

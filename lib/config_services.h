@@ -21,8 +21,6 @@ class ServiceReader {
     // First, since services start from them.
     void defaults(const toml::table& table);
     void services(const toml::node& node);
-    // Last, since it depends on everything: what a gateway forwards goes by SYNPROXY.
-    void settle_deliveries(const toml::table& root);
 
   private:
     using Fields = std::vector<ConfigReader::Field>;

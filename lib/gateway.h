@@ -18,11 +18,12 @@ namespace synward {
                     [&](const ServiceConfig& s) { return forwards(s.settings); }));
 }
 
-// May the connections of a service be another host's? Not those of local addresses alone,
-// and the administrator of a gateway who names addresses and a delivery knows.
+// Does `auto` mean SYNPROXY for a service? On a gateway, unless it is of this host's own
+// addresses or of what was found listening. With any other delivery the program asks for the
+// listener, and lets pass what the host forwards.
 [[nodiscard]] inline bool may_be_forwarded(const Config& config, const ServiceConfig& s) {
-    if (!is_gateway(config)) return false;
-    return s.settings.delivery == SW_DELIVERY_AUTO ? !(s.local && s.addresses.empty()) : s.everywhere();
+    const bool own = s.listener || (s.local && s.addresses.empty());
+    return s.settings.delivery == SW_DELIVERY_AUTO && !own && is_gateway(config);
 }
 
 }  // namespace synward

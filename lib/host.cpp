@@ -106,11 +106,6 @@ Result<DeliveryChoice> choose_delivery(sw_delivery wanted, const HostFacts& host
     if (forwarded && wanted == SW_DELIVERY_AUTO)
         return DeliveryChoice{SW_DELIVERY_SYNPROXY,
                               "connections are forwarded: netfilter's SYNPROXY checks the cookies"};
-    if (forwarded && wanted != SW_DELIVERY_SYNPROXY)
-        return fail(ErrorCode::config,
-                    fmt::format("delivery '{}' needs a listener on this host and would reset every "
-                                "connection that a gateway forwards; use 'synproxy' or 'auto'",
-                                delivery_name(wanted)));
     const std::string kernel = host.kernel.empty() ? "this kernel" : "Linux " + host.kernel;
     switch (wanted) {
         case SW_DELIVERY_AUTO:

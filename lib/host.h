@@ -60,8 +60,7 @@ struct DeliveryChoice {
 };
 
 // `auto` becomes synproxy where connections are forwarded (lib/gateway.h), reqsk where the kernel has it,
-// else kernel. Anything else stays; code `unsupported` when the kernel cannot do it, `config` when it would
-// reset what is forwarded.
+// else kernel. Anything else stays; code `unsupported` when the kernel cannot do it.
 [[nodiscard]] Result<DeliveryChoice> choose_delivery(sw_delivery wanted, const HostFacts& host,
                                                      bool forwarded = false);
 

@@ -48,7 +48,7 @@ struct Instance::Impl {
         return static_cast<std::uint32_t>(*ticks >> shift);
     }
 
-    void distrust_filter(const CompiledPolicy& wanted, const sw_config& live);
+    void distrust_filter(const CompiledPolicy& wanted, const CompiledPolicy& live);
 };
 
 namespace {
@@ -251,16 +251,20 @@ Result<InterfaceLock> Instance::lock(InterfaceLock::Part part) const {
     return lock;
 }
 
-// Frames to the address that the interface has now passed unseen by the policy in force, and
-// with them connections: without a fresh walk, "never seen" means nothing.
-void Instance::Impl::distrust_filter(const CompiledPolicy& wanted, const sw_config& live) {
-    if (!(live.flags & SW_FLAG_CHECK_MAC) ||
-        std::equal(std::begin(live.mac), std::end(live.mac), std::begin(wanted.config.mac)))
-        return;
+// Where connections came into being unseen, "never seen" means nothing without a fresh walk:
+// frames to the address that the interface has now passed under the policy in force, and what
+// is behind a gateway has other tracks in the kernel than what is here.
+void Instance::Impl::distrust_filter(const CompiledPolicy& wanted, const CompiledPolicy& live) {
+    const bool moved =
+        live.config.flags & SW_FLAG_CHECK_MAC &&
+        !std::equal(std::begin(live.config.mac), std::end(live.config.mac), std::begin(wanted.config.mac));
     for (unsigned i = 1; i < SW_SERVICES; i++) {
         const sw_service& service = wanted.services[i];
+        const bool turned =
+            (service.delivery == SW_DELIVERY_SYNPROXY) != (live.services[i].delivery == SW_DELIVERY_SYNPROXY);
         sw_state& state = *policy.state(i);
-        if (service.name[0] && (service.mode == SW_MODE_COOKIE || load_acquire(state.armed)))
+        if (service.name[0] && (moved || turned) &&
+            (service.mode == SW_MODE_COOKIE || load_acquire(state.armed)))
             std::atomic_ref(state.armings).fetch_add(1);
     }
 }
@@ -268,16 +272,12 @@ void Instance::Impl::distrust_filter(const CompiledPolicy& wanted, const sw_conf
 Result<void> Instance::apply(const CompiledPolicy& policy) {
     // They are written later, but then there is no way back.
     if (auto fits = check_capacity(*impl_->maps, policy.sources); !fits) return fits;
-    const sw_config live = config();
-    std::uint32_t epoch = 0;
-    if (!live.abi) {
-        const auto present = impl_->epoch(policy.config.epoch_shift);
-        if (!present) return tl::unexpected(present.error());
-        epoch = *present;
-    } else {
-        impl_->distrust_filter(policy, live);
-    }
-    return impl_->policy.write(policy, epoch);
+    const auto before = impl_->policy.read();
+    if (!before) return tl::unexpected(before.error());
+    const auto now = impl_->now();
+    if (!now) return tl::unexpected(now.error());
+    if (before->config.abi) impl_->distrust_filter(policy, *before);
+    return impl_->policy.write(policy, *now);
 }
 
 Result<SourceMaps> Instance::sources() const {
@@ -320,7 +320,9 @@ Result<void> Instance::set_mode(std::string_view service, sw_mode mode) {
     if (!policy) return tl::unexpected(policy.error());
     const unsigned index = policy->find(service);
     if (!index) return no_service(*policy, service);
-    return impl_->policy.set_mode(index, mode);
+    const auto now = impl_->now();
+    if (!now) return tl::unexpected(now.error());
+    return impl_->policy.set_mode(index, mode, *now);
 }
 
 Result<bool> Instance::rotate_keys() {
@@ -341,9 +343,11 @@ Result<bool> Instance::rotate_keys() {
 // walk, whose socket came just after it, is still covered, and a bit dies with the
 // second walk that no longer finds its socket.
 Result<unsigned> Instance::learn(const std::string& object) {
-    const sw_config live = config();
-    // A gateway's connections are not sockets: no walk can complete its filter.
-    if (!live.abi || live.flags & SW_FLAG_GATEWAY) return 0;
+    const auto policy = impl_->policy.read();
+    if (!policy) return tl::unexpected(policy.error());
+    // What is forwarded has no sockets: no walk can complete the filter for that.
+    const auto walked = [&](const sw_service& s) { return s.name[0] && s.delivery != SW_DELIVERY_SYNPROXY; };
+    if (!policy->config.abi || std::ranges::none_of(policy->services, walked)) return 0;
     if (!impl_->learner) {
         auto path = find_object(object);
         if (!path) return tl::unexpected(path.error());
@@ -360,7 +364,7 @@ Result<unsigned> Instance::learn(const std::string& object) {
     unsigned gained = 0;
     for (unsigned i = 1; i < SW_SERVICES; i++) {
         sw_state& state = *impl_->policy.state(i);
-        if (load_acquire(state.trusted) == armings[i]) continue;
+        if (!walked(policy->services[i]) || load_acquire(state.trusted) == armings[i]) continue;
         std::atomic_ref(state.trusted).store(armings[i], std::memory_order_release);
         gained++;
     }
@@ -405,7 +409,8 @@ Result<std::vector<ServiceState>> Instance::states() const {
         s.armings = load_acquire(live.armings);
         s.trusted = load_acquire(live.trusted) == s.armings;
         s.armed = service.mode == SW_MODE_COOKIE ||
-                  (load_acquire(live.armed) && tick - load_acquire(live.armed_at) < service.hold_ticks);
+                  (load_acquire(live.armed) &&
+                   sw_ticks_within(tick, load_acquire(live.armed_at), service.hold_ticks));
         // A window that nobody closed for long means that nothing came.
         const std::uint32_t counted = load_acquire(live.window);
         if (counted == window)

@@ -116,7 +116,7 @@ Result<json> status_json(const Instance& instance) {
     const std::string slow = generic_text(attached, instance.interface());
     status["slow"] = slow.empty() ? json() : json(slow);
     if (c.abi) {
-        status["gateway"] = (c.flags & SW_FLAG_GATEWAY) != 0;
+        status["gateway"] = is_gateway(*policy);
         status["fragment"] = action_name(c.fragment);
         status["malformed"] = action_name(c.malformed);
         status["metadata"] = c.no_metadata == 0;

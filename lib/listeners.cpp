@@ -128,7 +128,7 @@ ListeningServices listening_services(const std::vector<Listener>& listeners, con
             continue;
         }
         places += more;
-        ServiceConfig service{.name = name, .ports = {port}};
+        ServiceConfig service{.name = name, .ports = {port}, .listener = true};
         service.settings = config.defaults;
         if (!where.every) service.addresses.assign(where.addresses.begin(), where.addresses.end());
         result.services.push_back(std::move(service));

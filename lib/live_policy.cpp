@@ -71,8 +71,10 @@ std::array<bool, SW_SERVICES> gain_places(const CompiledPolicy& policy, const Co
 
 }  // namespace
 
-void change_mode(sw_state& state, unsigned before, unsigned after) {
+void change_mode(sw_state& state, unsigned before, unsigned after, std::uint32_t now) {
     if (before == after) return;
+    if (always_armed(after)) store(state.armed_since, __u32{now});
+    if (always_armed(before)) store(state.armed_at, __u32{now});
     // Until now its connections may have come and gone unseen (mode monitor passes SYNs
     // even while armed): without a fresh walk over the sockets, "never seen" means nothing.
     if (always_armed(after) || before == SW_MODE_MONITOR) std::atomic_ref(state.armings).fetch_add(1);
@@ -172,19 +174,20 @@ Result<void> LivePolicy::reset_service(unsigned service) {
     store(s.armings, __u32{0});
     store(s.last_syns, __u32{0});
     store(s.peak_syns, __u32{0});
+    store(s.armed_since, __u32{0});
     const std::vector<sw_stats> zeros(static_cast<std::size_t>(libbpf_num_possible_cpus()));
     if (const int error = bpf_map_update_elem(maps_->fd("sw_stats"), &service, zeros.data(), BPF_ANY))
         return fail_errno(-error, "cannot write the map sw_stats");
     return {};
 }
 
-void LivePolicy::prepare_states(const CompiledPolicy& policy, const CompiledPolicy& old) {
+void LivePolicy::prepare_states(const CompiledPolicy& policy, const CompiledPolicy& old, std::uint32_t now) {
     const auto gained = gain_places(policy, old);
     for (unsigned i = 1; i < SW_SERVICES; i++) {
         if (!policy.services[i].name[0]) continue;
         const unsigned before = old.services[i].mode;
         const unsigned after = policy.services[i].mode;
-        change_mode(*state(i), before, after);
+        change_mode(*state(i), before, after, now);
         // Connections of a port or address that was not protected came unseen, too, and so did
         // those since the end of the hold time, which a longer one makes armed again.
         const bool unseen = gained[i] || policy.services[i].hold_ticks > old.services[i].hold_ticks;
@@ -220,7 +223,7 @@ void LivePolicy::store_config(const sw_config& wanted, std::uint32_t generation,
     if (first) store(c.abi, __u32{SW_ABI_VERSION});
 }
 
-Result<void> LivePolicy::write(const CompiledPolicy& policy, std::uint32_t epoch) {
+Result<void> LivePolicy::write(const CompiledPolicy& policy, std::uint64_t now) {
     auto old = read();
     if (!old) return tl::unexpected(old.error());
     const std::uint32_t generation = (old->config.generation & 1) ^ 1;
@@ -232,15 +235,15 @@ Result<void> LivePolicy::write(const CompiledPolicy& policy, std::uint32_t epoch
         if (auto done = reset_service(i); !done) return done;
         old->services[i].mode = SW_MODE_OFF;
     }
-    prepare_states(policy, *old);
-    store_config(policy.config, generation, epoch);
+    prepare_states(policy, *old, static_cast<std::uint32_t>(now));
+    store_config(policy.config, generation, static_cast<std::uint32_t>(now >> policy.config.epoch_shift));
     return {};
 }
 
-Result<void> LivePolicy::set_mode(unsigned service, sw_mode mode) {
+Result<void> LivePolicy::set_mode(unsigned service, sw_mode mode, std::uint64_t now) {
     sw_service& value = memory_.data()->services[load(memory_.data()->config.generation) & 1][service];
     // First, so that the service is not armed with a filter that is not complete.
-    change_mode(*state(service), value.mode, mode);
+    change_mode(*state(service), value.mode, mode, static_cast<std::uint32_t>(now));
     store(value.mode, static_cast<__u8>(mode));
     return {};
 }

@@ -23,9 +23,9 @@ class LivePolicy {
     [[nodiscard]] sw_config config() const;  // a copy, each field whole
     [[nodiscard]] Result<CompiledPolicy> read() const;
     [[nodiscard]] std::array<std::uint32_t, SW_FATE_COUNT> count_sources() const;
-    // `epoch` is the present one, for the keys of the first policy.
-    Result<void> write(const CompiledPolicy& policy, std::uint32_t epoch);
-    Result<void> set_mode(unsigned service, sw_mode mode);
+    // `now` in ticks.
+    Result<void> write(const CompiledPolicy& policy, std::uint64_t now);
+    Result<void> set_mode(unsigned service, sw_mode mode, std::uint64_t now);
 
     void store_rotation(unsigned slot, const std::array<std::uint64_t, 2>& key, std::uint32_t since,
                         std::uint32_t active);
@@ -42,7 +42,7 @@ class LivePolicy {
     void write_services(const CompiledPolicy& policy, std::uint32_t generation);
     Result<void> write_addresses(const std::vector<AddressEntry>& entries, std::uint32_t generation);
     Result<void> reset_service(unsigned service);
-    void prepare_states(const CompiledPolicy& policy, const CompiledPolicy& old);
+    void prepare_states(const CompiledPolicy& policy, const CompiledPolicy& old, std::uint32_t now);
     void store_config(const sw_config& wanted, std::uint32_t generation, std::uint32_t epoch);
 
     std::shared_ptr<const MapSet> maps_;
@@ -50,7 +50,8 @@ class LivePolicy {
 };
 
 // What a change of mode means for the state of a service: one that answers always, or
-// was only monitored, needs its filter completed; one that does not arm is not armed.
-void change_mode(sw_state& state, unsigned before, unsigned after);
+// was only monitored, needs its filter completed; one that does not arm is not armed. `now`
+// in ticks: since then cookies are given, or the clients of given ones are waited for.
+void change_mode(sw_state& state, unsigned before, unsigned after, std::uint32_t now);
 
 }  // namespace synward

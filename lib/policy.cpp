@@ -81,11 +81,16 @@ class Compiler {
         if (interface_.mac != std::array<std::uint8_t, 6>{}) c.flags |= SW_FLAG_CHECK_MAC;
         bool synproxy = false;
         for (const ServiceConfig& s : config_.services)
-            synproxy |= s.settings.delivery == SW_DELIVERY_SYNPROXY;
-        if (is_gateway(config_)) c.flags |= SW_FLAG_GATEWAY;
+            synproxy |= s.settings.delivery == SW_DELIVERY_SYNPROXY || may_be_forwarded(config_, s);
+        // Where only services tell, they may go again.
+        if (config_.daemon.gateway.value_or(false)) c.flags |= SW_FLAG_GATEWAY;
         if (synproxy || host_.sysctls.tcp_timestamps == 2) c.flags |= SW_FLAG_TIMESTAMP_COOKIE;
-        c.fragment = config_.defaults.fragment;
-        c.malformed = config_.defaults.malformed;
+        // Where nothing is protected yet, nothing is dropped.
+        const bool acts = std::ranges::any_of(config_.services, [](const ServiceConfig& s) {
+            return s.settings.mode == SW_MODE_AUTO || s.settings.mode == SW_MODE_COOKIE;
+        });
+        c.fragment = acts ? config_.defaults.fragment : SW_ACTION_PASS;
+        c.malformed = acts ? config_.defaults.malformed : SW_ACTION_PASS;
         c.epoch_shift = static_cast<std::uint8_t>(nearest_shift(hz * 60.0));
         c.window_shift = nearest_shift(hz / 8.0);
         c.grace_ticks = std::max(2u, hz / 50);
@@ -98,7 +103,7 @@ class Compiler {
         if (config_.escalates()) c.flags |= SW_FLAG_REPORT;
         if (interface_.vrf) c.flags |= SW_FLAG_VRF;
         if (interface_.vrf_tagged) c.flags |= SW_FLAG_VRF_TAGGED;
-        if ((interface_.vrf || interface_.vrf_tagged) && !(c.flags & SW_FLAG_GATEWAY))
+        if (interface_.vrf || interface_.vrf_tagged)
             note_once(
                 fmt::format("{} end in a VRF or bridge: only listeners bound to {} itself are protected "
                             "there, what others get passes (docs/kernels.md)",

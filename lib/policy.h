@@ -52,6 +52,9 @@ struct CompiledPolicy {
     [[nodiscard]] unsigned find(std::string_view name) const;
 };
 
+// Is its host a gateway? The config said so, or a service other than `but` uses SYNPROXY.
+[[nodiscard]] bool is_gateway(const CompiledPolicy& policy, std::string_view but = {});
+
 // Pure but for the random hash keys, which are drawn only without `previous`.
 // `previous` is the policy in force: services keep the index of their name and
 // the hash keys stay, since state, counters and the filter hang on them. Its

@@ -31,7 +31,21 @@ tl::unexpected<Error> taken(const CompiledPolicy& policy, unsigned holder, const
                             what, policy.services[holder].name));
 }
 
+// Has it a service that drops or answers?
+bool acts(const CompiledPolicy& policy) {
+    return std::ranges::any_of(policy.services, [](const sw_service& s) {
+        return s.name[0] && (s.mode == SW_MODE_AUTO || s.mode == SW_MODE_COOKIE);
+    });
+}
+
 }  // namespace
+
+bool is_gateway(const CompiledPolicy& policy, std::string_view but) {
+    return policy.config.flags & SW_FLAG_GATEWAY ||
+           std::ranges::any_of(policy.services, [&](const sw_service& s) {
+               return s.name[0] && s.name != but && s.delivery == SW_DELIVERY_SYNPROXY;
+           });
+}
 
 Result<CompiledPolicy> merge_policy(const CompiledPolicy& base, const CompiledPolicy& addition) {
     CompiledPolicy merged = base;
@@ -43,6 +57,10 @@ Result<CompiledPolicy> merge_policy(const CompiledPolicy& base, const CompiledPo
         std::copy(std::begin(addition.config.mac), std::end(addition.config.mac), merged.config.mac);
         merged.config.flags =
             addition.config.flags | (base.config.flags & (SW_FLAG_GATEWAY | SW_FLAG_REPORT));
+        if (!acts(base)) {
+            merged.config.fragment = addition.config.fragment;
+            merged.config.malformed = addition.config.malformed;
+        }
     }
     merged.notes.insert(merged.notes.end(), addition.notes.begin(), addition.notes.end());
 

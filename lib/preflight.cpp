@@ -12,6 +12,9 @@
 #include "lib/gateway.h"
 #include "lib/local_services.h"
 #include "lib/names.h"
+#include "lib/preflight_module.h"
+#include "lib/preflight_queues.h"
+#include "lib/preflight_sets.h"
 #include "lib/privilege.h"
 
 namespace synward {
@@ -89,6 +92,14 @@ void check_local(const Config& config, const std::string& interface, std::vector
     for (const auto& [service, why] : place_local(services).left)
         findings.push_back({Severity::warning, fmt::format("service {} on {}", service, interface), why,
                             "correct its `address`, or what is local"});
+}
+
+// What the sections beside the services ask of this host.
+void check_sections(const Config& config, const HostFacts& host, std::vector<Finding>& findings) {
+    const KernelModule module = find_kernel_module(host.kernel);
+    append(findings, check_module(config, module));
+    if (takes_nfqueue(config, module)) append(findings, look_at_queues(config));
+    append(findings, look_at_sets(config));
 }
 
 struct Deliveries {
@@ -246,10 +257,11 @@ std::vector<Finding> preflight(const Config& config, Depth depth) {
         append(findings, check_interface(*interface, vlan_offload_on(name), lro_on(name)));
         check_local(config, name, findings);
     }
-    append(findings, check_sysctls(config, read_host(config.daemon.interfaces.empty()
-                                                         ? std::string("all")
-                                                         : config.daemon.interfaces.front())));
-    if (depth == Depth::rules) check_rules(config, findings);
+    const HostFacts host =
+        read_host(config.daemon.interfaces.empty() ? std::string("all") : config.daemon.interfaces.front());
+    append(findings, check_sysctls(config, host));
+    if (depth != Depth::host) check_rules(config, findings);
+    if (depth == Depth::all) check_sections(config, host, findings);
 
     // The same rule may be seen by two tools.
     std::vector<Finding> unique;

@@ -22,12 +22,13 @@ struct Finding {
     std::string fix;      // the command or setting that mends it, one line
 };
 
-// How far preflight() looks: firewall rules take long where there are many.
-enum class Depth { host, rules };
+// How far preflight() looks. Firewall rules take long where there are many. `all` adds the
+// module, queues and ipsets that the config asks for, which synwardd follows and tells of itself.
+enum class Depth { host, rules, all };
 
-// Looks at everything below. Needs no privilege, but sees more with it. For `rules` it runs
-// `nft` and `iptables-save` where they are installed. Never fails: what cannot be looked at
-// is a finding.
+// Looks at everything below, and for `all` as lib/preflight_{module,queues,sets}.h do. Needs no
+// privilege, but sees more with it. For `rules` it runs `nft` and `iptables-save` where they
+// are installed. Never fails: what cannot be looked at is a finding.
 [[nodiscard]] std::vector<Finding> preflight(const Config& config, Depth depth = Depth::rules);
 
 // Pure parts.

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "lib/gateway.h"
 #include "lib/preflight.h"
 
 namespace synward {
@@ -30,8 +31,9 @@ std::optional<unsigned> protected_port(const Config& config, const std::vector<P
 }
 
 bool protects_host(const Config& config) {
-    return std::any_of(config.services.begin(), config.services.end(), [](const ServiceConfig& s) {
-        return s.settings.mode != SW_MODE_OFF && s.settings.delivery != SW_DELIVERY_SYNPROXY;
+    return std::any_of(config.services.begin(), config.services.end(), [&](const ServiceConfig& s) {
+        return s.settings.mode != SW_MODE_OFF && s.settings.delivery != SW_DELIVERY_SYNPROXY &&
+               !may_be_forwarded(config, s);
     });
 }
 

@@ -491,6 +491,14 @@ std::span<const SourceEntry> SourceMaps::entries() const {
     return impl_->entries;
 }
 
+bool SourceMaps::in_force() const {
+    return impl_->ours();
+}
+
+bool SourceMaps::holds_others() const {
+    return !impl_->ours() && (impl_->live() & SW_SET_ANY);
+}
+
 Result<void> SourceMaps::replace(std::vector<SourceEntry> wanted) {
     return impl_->replace(std::move(wanted));
 }

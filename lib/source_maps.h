@@ -27,8 +27,13 @@ class SourceMaps {
 
     // Entries that fit: single addresses and prefixes, each kind of both families.
     [[nodiscard]] std::size_t capacity() const;
-    // What is in force, sorted by place; empty before the first write.
+    // What was written last, sorted by place; empty before the first write.
     [[nodiscard]] std::span<const SourceEntry> entries() const;
+    // Whether packets go by entries(): false before the first write, and when another
+    // process wrote since. Cheap.
+    [[nodiscard]] bool in_force() const;
+    // Whether there are entries that another process wrote, which the next write replaces.
+    [[nodiscard]] bool holds_others() const;
 
     // All at once: writes the generation that is not in use, then one store. A packet
     // sees the old entries or the new ones. `wanted` is sorted by place, each once.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Manual pages, the service, the example config and the shell's completion.
+# Manual pages, the service, the example config, the shell's completion and the module's sources.
 # Included where the target synward_command is known.
 set(man_pages)
 foreach(page synward.8 synwardd.8 synward.toml.5)
@@ -28,16 +28,22 @@ configure_file(${PROJECT_SOURCE_DIR}/packaging/systemd/synwardd.service.in
   ${CMAKE_BINARY_DIR}/packaging/synwardd.service @ONLY)
 set(SYNWARD_UNIT_DIRECTORY "lib/systemd/system" CACHE STRING "Where the systemd unit is installed")
 install(FILES ${CMAKE_BINARY_DIR}/packaging/synwardd.service DESTINATION ${SYNWARD_UNIT_DIRECTORY})
+# Relative where it can be, so that `cmake --install --prefix` is obeyed; /usr has its /etc outside.
+set(sysconf ${CMAKE_INSTALL_SYSCONFDIR})
+cmake_path(IS_PREFIX CMAKE_INSTALL_PREFIX ${CMAKE_INSTALL_FULL_SYSCONFDIR} inside)
+if(NOT inside)
+  set(sysconf ${CMAKE_INSTALL_FULL_SYSCONFDIR})
+endif()
 # An administrator's config is never overwritten: the example is named so.
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/synward.toml
-  DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/synward RENAME synward.toml.example)
+  DESTINATION ${sysconf}/synward RENAME synward.toml.example)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/completions/synward
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/completions/synward
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME synwardd)
 
 # The module's sources, for DKMS: `dkms add PREFIX/src/synward-VERSION`, `dkms install synward/VERSION`.
-set(dkms ${CMAKE_INSTALL_PREFIX}/src/synward-${PROJECT_VERSION})
+set(dkms src/synward-${PROJECT_VERSION})
 install(FILES ${PROJECT_SOURCE_DIR}/Kbuild ${PROJECT_SOURCE_DIR}/packaging/dkms/dkms.conf DESTINATION ${dkms})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/kmod DESTINATION ${dkms} FILES_MATCHING PATTERN "*.[ch]")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/abi DESTINATION ${dkms}/lib FILES_MATCHING PATTERN "*.h")

@@ -19,7 +19,23 @@
 static __always_inline bool arm_is_armed(const struct sw_service *service,
 					 const struct sw_state *state, __u32 now)
 {
-	return state->armed && now - state->armed_at < service->hold_ticks;
+	return state->armed && sw_ticks_within(now, state->armed_at, service->hold_ticks);
+}
+
+/* Not armed any more, but the cookies that it gave still live: a client may be on its way. */
+static __always_inline bool arm_lingers(const struct sw_config *config,
+					const struct sw_service *service,
+					const struct sw_state *state, __u32 now)
+{
+	return state->armings && sw_ticks_within(now, state->armed_at,
+						 service->hold_ticks + (2u << (config->epoch_shift & 31)));
+}
+
+/* Armed, but for so short that the kernel's own cookies of before still live (MAX_SYNCOOKIE_AGE). */
+static __always_inline bool arm_is_fresh(const struct sw_config *config,
+					 const struct sw_state *state, __u32 now)
+{
+	return sw_ticks_within(now, state->armed_since, 120 * config->hz);
 }
 
 static __always_inline __u32 arm_rate(const struct sw_config *config, __u32 syns)
@@ -33,6 +49,7 @@ static __always_inline void arm_now(struct sw_state *state, __u32 index, enum sw
 	state->armed_at = now;
 	if (state->armed)
 		return;
+	state->armed_since = now;
 	/* before anybody sees it armed: the filter is not complete from here on */
 	__sync_fetch_and_add(&state->armings, 1);
 	if (__sync_val_compare_and_swap(&state->armed, 0, 1) != 0)
@@ -69,7 +86,7 @@ __attribute__((noinline)) int arm_account(__u32 index, __u32 generation, __u32 n
 	 * In any window: the hold time may end in the middle of one. SYNs have passed
 	 * unstamped since, so it must not be prolonged, but armed anew.
 	 */
-	if (state->armed && now - state->armed_at >= service->hold_ticks) {
+	if (state->armed && !sw_ticks_within(now, state->armed_at, service->hold_ticks)) {
 		if (__sync_val_compare_and_swap(&state->armed, 1, 0) == 1)
 			events_arming(SW_EVENT_DISARMED, index, arm_rate(config, state->last_syns));
 	}
@@ -110,7 +127,7 @@ static __always_inline void arm_syn(struct xdp_md *ctx, const struct sw_config *
 	if (!arm_account(index, config->generation, now, syns) || state->armed)
 		return;
 	events_shape(ctx, config, cpu, v, index, now, family);
-	if (config->flags & SW_FLAG_GATEWAY)
+	if (lookup_behind(service))
 		return;
 	/* once in a window: does the listener keep up? */
 	answer.overflows = 0;

@@ -78,6 +78,12 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 };
 
+/* Where the kernel has them; ao_info since 6.7. */
+struct tcp_sock___keys {
+	void *md5sig_info;
+	void *ao_info;
+};
+
 struct seq_file;
 
 struct bpf_iter_meta {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel knows: sockets on a host, conntrack entries on a gateway, and
+ * What the kernel knows: sockets, conntrack entries of what a gateway forwards, and
  * whether an address is of this host. Each look-up costs 30 to 200 ns, so that
  * the callers make them rare.
  */
@@ -70,13 +70,22 @@ static __always_inline bool lookup_conntrack(struct xdp_md *ctx, const struct vi
 	return true;
 }
 
+/*
+ * Are the service's connections those of hosts behind this gateway? They have no socket
+ * here, and netfilter's SYNPROXY takes them. A gateway's own services are like any host's.
+ */
+static __always_inline bool lookup_behind(const struct sw_service *service)
+{
+	return service->delivery == SW_DELIVERY_SYNPROXY;
+}
+
 /* Is the packet of a connection that the kernel has (not just a listener)? */
-static __always_inline bool lookup_known(struct xdp_md *ctx, const struct sw_config *config,
+static __always_inline bool lookup_known(struct xdp_md *ctx, const struct sw_service *service,
 					 const struct view *v, const int family)
 {
 	__u32 state;
 
-	if (config->flags & SW_FLAG_GATEWAY)
+	if (lookup_behind(service))
 		return lookup_conntrack(ctx, v, family);
 	state = lookup_socket(ctx, v, family);
 	return state && state != TCP_LISTEN;
@@ -133,6 +142,16 @@ static __always_inline bool lookup_bound(const struct sw_config *config, const s
 	return config->flags & flag;
 }
 
+/* Has it keys of TCP-MD5 or TCP-AO? Only the kernel can sign what answers such a SYN. */
+static __always_inline bool lookup_signs(struct tcp_sock *tp)
+{
+	struct tcp_sock___keys *keys = (void *)tp;
+
+	if (bpf_core_field_exists(keys->md5sig_info) && BPF_CORE_READ(keys, md5sig_info))
+		return true;
+	return bpf_core_field_exists(keys->ao_info) && BPF_CORE_READ(keys, ao_info);
+}
+
 struct listener_answer {
 	__u32 bound;	 /* asked: only one that is bound to a device counts */
 	__u32 kind;	 /* enum sw_listener_kind */
@@ -162,8 +181,11 @@ static __always_inline void lookup_listener(struct xdp_md *ctx, struct bpf_sock_
 	if (sk->state == TCP_LISTEN && (!answer->bound || sk->bound_dev_if)) {
 		answer->kind = SW_LISTENER_PLAIN;
 		tp = (struct tcp_sock *)bpf_skc_to_tcp_sock(sk);
-		if (tp)
+		if (tp) {
 			answer->overflows = lookup_overflows(tp);
+			if (lookup_signs(tp))
+				answer->kind = SW_LISTENER_SIGNED;
+		}
 		if (bpf_skc_to_mptcp_sock(sk))
 			answer->kind = SW_LISTENER_MPTCP;
 	}

@@ -15,7 +15,7 @@
 #define OPTIONS_MAX 40
 
 enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_MSS = 2, OPTION_WSCALE = 3, OPTION_SACK = 4,
-       OPTION_TIMESTAMP = 8 };
+       OPTION_TIMESTAMP = 8, OPTION_MD5 = 19, OPTION_AO = 29 };
 
 struct options {
 	__u32 tsval; /* network byte order */
@@ -23,6 +23,7 @@ struct options {
 	__u16 mss;   /* host byte order; 0: none */
 	__u8 wscale;
 	__u8 found; /* SW_OPTION_* */
+	bool signed_; /* TCP-MD5 (RFC 2385) or TCP-AO (RFC 5925); by options_any() only */
 	__u64 layout; /* kinds in their order, as in struct sw_shape; by options_any() only */
 };
 
@@ -158,6 +159,8 @@ static __always_inline void options_any(const __u8 *options, const void *end, __
 			o->tsval = options_word(p + 2);
 			o->tsecr = options_word(p + 6);
 			o->found |= SW_OPTION_TIMESTAMP;
+		} else if (kind == OPTION_MD5 || kind == OPTION_AO) {
+			o->signed_ = true;
 		}
 		at += size;
 	}

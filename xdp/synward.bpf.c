@@ -112,14 +112,26 @@ static __always_inline __u32 by_policy(const struct context *c, const struct vie
 	}
 }
 
+/* Frames for others (a bridge, a tap in promiscuous mode) are not ours to judge. */
+static __always_inline bool for_others(const struct sw_config *config, const __u8 *station)
+{
+	if (config->flags & SW_FLAG_CHECK_MAC)
+		return *(__u32 *)station != *(__u32 *)config->mac ||
+		       *(__u16 *)(station + 4) != *(__u16 *)(config->mac + 4);
+	return station[0] & 1;
+}
+
 /* Nothing is known but that it is no good: the interface's action. */
 static __always_inline int unparsed(struct xdp_md *ctx, struct sw_memory *memory,
 				    enum sw_reason reason)
 {
 	struct sw_config *config = &memory->config;
 	__u8 action = reason == SW_REASON_FRAGMENT ? config->fragment : config->malformed;
+	const __u8 *station = (void *)(long)ctx->data;
 	struct sw_service *service;
 
+	if ((void *)(station + ETH_ALEN) <= (void *)(long)ctx->data_end && for_others(config, station))
+		return leave_early(SW_REASON_NOT_OURS, XDP_PASS);
 	if (action == SW_ACTION_ESCALATE) {
 		service = services_get(memory, config->generation & 1, 0);
 		action = SW_ACTION_PASS;
@@ -152,6 +164,7 @@ static __always_inline bool bad_source(const struct view *v, const int family)
 	}
 	return (__u8)v->in.source[0] == 0xff ||
 	       (!v->in.source[0] && (v->in.source[1] & 0xfeffffffffffffff) == 0) ||
+	       (!v->in.source[0] && (__u32)v->in.source[1] == 0xffff0000) || /* ::ffff:0:0/96 */
 	       (v->in.source[0] == v->in.destination[0] && v->in.source[1] == v->in.destination[1]);
 }
 
@@ -203,33 +216,42 @@ static __always_inline __u32 handle_syn(struct context *c, struct view *v, const
 	struct options options = {};
 	struct reply reply;
 	enum sw_reason reason;
+	bool signs = false;
 	__u32 way;
 
 	if (!cpu)
 		return pass(SW_REASON_INTERNAL);
 	if (flows_maybe(c->memory, c->state, v, family)) {
 		/* a tuple in TIME_WAIT, or one whose client restarted: the kernel's matter */
-		if (lookup_known(c->ctx, config, v, family))
+		if (lookup_known(c->ctx, c->service, v, family))
 			return pass_syn(c, v, SW_REASON_SYN_KNOWN, family);
 		if (c->act)
 			flows_delete(c->memory, v, family);
 	}
-	if (!(config->flags & SW_FLAG_GATEWAY)) {
+	if (!lookup_behind(c->service)) {
 		switch (lookup_listener_cached(c->ctx, config, cpu, v, c->now, family)) {
 		case SW_LISTENER_PLAIN:
 			break;
+		case SW_LISTENER_SIGNED:
+			signs = true;
+			break;
 		case SW_LISTENER_MPTCP:
 			return pass_syn(c, v, SW_REASON_SYN_MPTCP, family);
+		/* what follows these passes unasked, and spoofed ones must not fill the filter */
 		case SW_LISTENER_FORWARDED:
-			return pass_syn(c, v, SW_REASON_SYN_FORWARDED, family);
+			return pass(SW_REASON_SYN_FORWARDED);
 		default:
-			return pass_syn(c, v, SW_REASON_SYN_NO_LISTENER, family);
+			return pass(SW_REASON_SYN_NO_LISTENER);
 		}
 	}
-	if (!answer_options(c->ctx, v, &options) && c->service->odd_syn != SW_ACTION_PASS) {
-		way = odd_syn(c, v, &options, family);
-		if (way != ANSWER)
-			return way;
+	if (!answer_options(c->ctx, v, &options)) {
+		if (signs && options.signed_)
+			return pass_syn(c, v, SW_REASON_SYN_SIGNED, family);
+		if (c->service->odd_syn != SW_ACTION_PASS) {
+			way = odd_syn(c, v, &options, family);
+			if (way != ANSWER)
+				return way;
+		}
 	}
 	reason = budget_reply(config, cpu, v->in.source, c->now, family);
 	if (reason != SW_REASON_COUNT)
@@ -285,7 +307,7 @@ static __always_inline bool unheard(const struct context *c, struct view *v, con
 	struct sw_cpu *cpu;
 	__u32 kind;
 
-	if (c->config->flags & SW_FLAG_GATEWAY)
+	if (lookup_behind(c->service))
 		return false;
 	cpu = cpu_get();
 	if (!cpu)
@@ -294,9 +316,35 @@ static __always_inline bool unheard(const struct context *c, struct view *v, con
 	return kind == SW_LISTENER_NONE || kind == SW_LISTENER_FORWARDED;
 }
 
+/* Does it answer, or count what it would answer? */
+static __always_inline bool is_active(const struct context *c)
+{
+	return c->service->mode == SW_MODE_COOKIE ||
+	       (c->service->mode != SW_MODE_OFF && arm_is_armed(c->service, c->state, c->now));
+}
+
+static __always_inline enum sw_reason idle_reason(const struct context *c)
+{
+	return c->service->mode == SW_MODE_OFF ? SW_REASON_SERVICE_OFF : SW_REASON_SERVICE_IDLE;
+}
+
+/* An ACK of a cookie that the listener gave when the service was not armed yet. */
+static __always_inline bool old_cookie(const struct context *c, const struct view *v, const int family)
+{
+	struct kcookie_request q = {
+		.l3 = v->l3 - v->data,
+		.l4 = (void *)v->tcp - v->data,
+		.family = family,
+	};
+
+	return c->service->delivery == SW_DELIVERY_REQSK && arm_is_fresh(c->config, c->state, c->now) &&
+	       kcookie_check(c->ctx, &q) == 0;
+}
+
 /* Anything but a SYN. */
 static __always_inline __u32 handle_segment(struct context *c, struct view *v, const int family)
 {
+	bool ack = (v->flags & (FLAG_SYN | FLAG_RST | FLAG_ACK)) == FLAG_ACK;
 	bool maybe = flows_maybe(c->memory, c->state, v, family);
 	enum sw_reason reason = SW_REASON_ACK_VALIDATED;
 	__u64 flow, *place;
@@ -322,7 +370,7 @@ static __always_inline __u32 handle_segment(struct context *c, struct view *v, c
 							 (void *)v->tcp - v->l3);
 				return pass(SW_REASON_ACK_FOLLOWS);
 			}
-			if (lookup_known(c->ctx, c->config, v, family)) {
+			if (lookup_known(c->ctx, c->service, v, family)) {
 				flows_confirm(place, flow, c->now);
 				return pass(SW_REASON_FLOW_KNOWN);
 			}
@@ -330,14 +378,17 @@ static __always_inline __u32 handle_segment(struct context *c, struct view *v, c
 			reason = SW_REASON_ACK_REVALIDATED;
 		}
 	}
-	if ((v->flags & (FLAG_SYN | FLAG_RST | FLAG_ACK)) == FLAG_ACK && c->act &&
-	    deliver_check(c->ctx, c->config, c->service, v, &options, family))
+	if (ack && deliver_check(c->ctx, c->config, c->service, v, &options, family))
 		return delivered(c, v, options, reason, family);
+	if (!is_active(c))
+		return pass(idle_reason(c));
 	/* a SYN-ACK answers a SYN that left without our seeing it */
-	if ((maybe || v->flags & FLAG_SYN) && lookup_known(c->ctx, c->config, v, family))
+	if ((maybe || v->flags & FLAG_SYN) && lookup_known(c->ctx, c->service, v, family))
 		return learned(c, v, family);
 	if (unheard(c, v, family))
 		return pass(SW_REASON_NO_LISTENER);
+	if (ack && old_cookie(c, v, family))
+		return pass_syn(c, v, SW_REASON_ACK_OLD_COOKIE, family);
 	return stray(c, v, family);
 }
 
@@ -358,44 +409,37 @@ static __always_inline __u32 allowed(const struct context *c, const struct view 
 static __always_inline __u32 handle_service(struct context *c, struct view *v,
 					    enum sw_reason objection, const int family)
 {
+	bool syn = (v->flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN;
 	struct sw_config *config = c->config;
-	const __u8 *station = v->data;
 	__u32 fate;
-	bool syn;
 
-	if (c->service->mode == SW_MODE_OFF)
-		return pass(SW_REASON_SERVICE_OFF);
-	/* frames for others (a bridge, a tap in promiscuous mode) are not ours to answer */
-	if (config->flags & SW_FLAG_CHECK_MAC) {
-		if (*(__u32 *)station != *(__u32 *)config->mac ||
-		    *(__u16 *)(station + 4) != *(__u16 *)(config->mac + 4))
+	if (c->service->mode != SW_MODE_OFF) {
+		if (for_others(config, v->data))
 			return pass(SW_REASON_NOT_OURS);
-	} else if (station[0] & 1) {
-		return pass(SW_REASON_NOT_OURS);
-	}
-	fate = sets_fate(c->memory, v, family);
-	if (fate == SW_FATE_DENY)
-		return drop(SW_REASON_SOURCE_DENIED);
-	if (fate == SW_FATE_ALLOW)
-		return allowed(c, v, family);
-	if (objection != SW_REASON_COUNT)
-		return by_policy(c, v, objection,
-				 objection == SW_REASON_FRAGMENT ? c->service->fragment
-								 : c->service->malformed,
-				 family);
-	syn = (v->flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN;
-	if (c->service->mode != SW_MODE_COOKIE) {
-		if (syn)
+		fate = sets_fate(c->memory, v, family);
+		if (fate == SW_FATE_DENY)
+			return drop(SW_REASON_SOURCE_DENIED);
+		if (fate == SW_FATE_ALLOW)
+			return allowed(c, v, family);
+		if (objection != SW_REASON_COUNT)
+			return by_policy(c, v, objection,
+					 objection == SW_REASON_FRAGMENT ? c->service->fragment
+									 : c->service->malformed,
+					 family);
+		if (syn && c->service->mode != SW_MODE_COOKIE)
 			arm_syn(c->ctx, config, c->service, c->state, c->index, v, c->now, family);
-		if (!arm_is_armed(c->service, c->state, c->now))
-			return pass(SW_REASON_SERVICE_IDLE);
 	}
-	if (bad_flags(v->flags))
+	if (!is_active(c)) {
+		if (syn || objection != SW_REASON_COUNT ||
+		    !arm_lingers(config, c->service, c->state, c->now))
+			return pass(idle_reason(c));
+	} else if (bad_flags(v->flags)) {
 		return by_policy(c, v, SW_REASON_BAD_FLAGS, c->service->malformed, family);
-	if (bad_source(v, family))
+	} else if (bad_source(v, family)) {
 		return by_policy(c, v, SW_REASON_BAD_SOURCE, c->service->malformed, family);
-	if (syn)
+	} else if (syn) {
 		return handle_syn(c, v, family);
+	}
 	return handle_segment(c, v, family);
 }
 

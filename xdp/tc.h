@@ -82,8 +82,14 @@ static __always_inline int tc_assign(struct __sk_buff *skb, struct tcp_sock *lis
 	return SW_REASON_TC_ASSIGNED;
 }
 
-static __always_inline int tc_deliver(struct __sk_buff *skb, const struct sw_metadata *meta,
-				      struct view *v, const int family)
+/*
+ * A client whose ACK found no room sends it again, and data with it. Its entry goes, so that
+ * these are checked anew; what was right behind the ACK goes with it, for no connection is
+ * there that would take it.
+ */
+static __always_inline int tc_deliver(struct __sk_buff *skb, const struct sw_memory *memory,
+				      const struct sw_metadata *meta, struct view *v,
+				      const int family)
 {
 	struct tc_packet p = { .tcp = (void *)v->tcp - v->data, .header = v->header };
 	struct bpf_sock_tuple tuple = {};
@@ -93,6 +99,7 @@ static __always_inline int tc_deliver(struct __sk_buff *skb, const struct sw_met
 	struct bpf_sock *sk;
 	int reason = SW_REASON_COUNT;
 	int verdict = TC_ACT_UNSPEC;
+	__u64 flow;
 
 	sk = bpf_skc_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	if (!sk) {
@@ -105,10 +112,14 @@ static __always_inline int tc_deliver(struct __sk_buff *skb, const struct sw_met
 			if (tc_accept_full(listener)) {
 				/* as the kernel does: the client sends again */
 				reason = SW_REASON_TC_ACCEPT_FULL;
-				verdict = TC_ACT_SHOT;
+				flows_delete(memory, v, family);
 			} else if (meta->class_ == SW_CLASS_HANDSHAKE) {
 				reason = tc_assign(skb, listener, meta, &p, family);
+			} else if (!flows_find(memory, v, &flow, family)) {
+				reason = SW_REASON_TC_ACCEPT_FULL;
 			}
+			if (reason == SW_REASON_TC_ACCEPT_FULL)
+				verdict = TC_ACT_SHOT; /* as the kernel does */
 		}
 	}
 	bpf_sk_release(sk);
@@ -154,7 +165,7 @@ static __always_inline int tc_ip(struct __sk_buff *skb, struct sw_memory *memory
 	if (meta->class_ == SW_CLASS_HANDSHAKE)
 		tc_mark(skb, index, SW_MARK_CLASS_MASK, SW_MARK_VALIDATED);
 	if (service->delivery == SW_DELIVERY_REQSK)
-		return tc_deliver(skb, meta, v, family);
+		return tc_deliver(skb, memory, meta, v, family);
 	return TC_ACT_UNSPEC;
 }
 

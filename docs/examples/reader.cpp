@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Decides about escalated packets: drops strays, lets everything else go on.
+//     g++ -std=c++20 reader.cpp $(pkg-config --cflags --libs synward) -o reader
 #include <poll.h>
 
 #include <iostream>

@@ -96,10 +96,11 @@ SW_ASSERT_SIZE(struct sw_filter, 131072);
 struct sw_state {
 	/* read for every packet */
 	__u32 armed;	    /* 0 or 1 */
-	__u32 armed_at;	    /* tick at which the rate was last seen over the threshold */
+	__u32 armed_at;	    /* tick at which the rate was last over the threshold, or mode cookie ended */
 	__u32 armings;	    /* how often it was armed */
 	__u32 trusted;	    /* the value of `armings` for which the filter is complete */
-	__u32 pad_hot[12];
+	__u32 armed_since;  /* tick at which it was armed */
+	__u32 pad_hot[11];
 	/* written for every 16th SYN of a CPU */
 	__u32 window;	    /* number of the arming window being counted */
 	__u32 syns;	    /* SYNs counted in it */
@@ -115,7 +116,18 @@ enum sw_listener_kind {
 	SW_LISTENER_MPTCP,
 	SW_LISTENER_NONE,
 	SW_LISTENER_FORWARDED, /* the address is not of this host */
+	SW_LISTENER_SIGNED,    /* it has keys of TCP-MD5 or TCP-AO */
 };
+
+/*
+ * Is `now` less than `limit` ticks after `since`? Another CPU may have written `since` a
+ * moment after this one took its `now`.
+ */
+#define SW_TICKS_LATE 256
+static inline int sw_ticks_within(__u32 now, __u32 since, __u32 limit)
+{
+	return now - since + SW_TICKS_LATE < limit + SW_TICKS_LATE;
+}
 
 /* What a socket look-up said about a local address and port. */
 struct sw_listener {

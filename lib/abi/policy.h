@@ -147,7 +147,7 @@ struct sw_epoch_key {
 };
 SW_ASSERT_SIZE(struct sw_epoch_key, 128);
 
-#define SW_FLAG_GATEWAY 0x01 /* connections of others: learn from conntrack, not from sockets */
+#define SW_FLAG_GATEWAY 0x01 /* it forwards: what it protects may be behind it */
 #define SW_FLAG_CHECK_MAC 0x02 /* pass frames whose destination is not `mac` */
 #define SW_FLAG_TIMESTAMP_COOKIE 0x04 /* the kernel's cookie may carry options in timestamps */
 #define SW_FLAG_REPORT 0x08 /* handshakes and shapes of SYNs are events: somebody learns from them */

@@ -91,7 +91,10 @@
 	X(RING_STALE,        ring_stale,        RING,   "verdict for a packet no longer held: ignored") \
 	X(RING_BAD_VERDICT,  ring_bad_verdict,  RING,   "verdict that makes no sense: ignored") \
 	X(RING_FOREIGN,      ring_foreign,      RING,   "not to be held (cookie's socket, bridge, VRF): goes on at once") \
-	X(RING_UNSEEN,       ring_unseen,       RING,   "copy that the reader had not seen by the deadline, or when it went")
+	X(RING_UNSEEN,       ring_unseen,       RING,   "copy that the reader had not seen by the deadline, or when it went") \
+	/* of a service, too */ \
+	X(SYN_SIGNED,        syn_signed,        PASS,   "SYN with TCP-MD5 or TCP-AO to a listener that has keys") \
+	X(ACK_OLD_COOKIE,    ack_old_cookie,    PASS,   "ACK with a cookie that the kernel gave before the service was armed")
 /* clang-format on */
 
 enum sw_reason {

@@ -17,8 +17,6 @@
 
 #include "lib/descriptor.h"
 
-extern char** environ;
-
 namespace synward {
 namespace {
 

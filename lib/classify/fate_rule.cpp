@@ -6,6 +6,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <string_view>
@@ -123,6 +124,13 @@ std::string difference(const Reading& reading, const std::vector<Element>& wante
     return {};
 }
 
+// The comments too, which difference() does not look at: a fate may have been renamed.
+bool exact(const Reading& reading, const std::vector<Element>& wanted) {
+    return difference(reading, wanted).empty() && std::ranges::all_of(wanted, [&](const Element& element) {
+               return find_mark(reading.elements, element.mark)->comment == element.comment;
+           });
+}
+
 // Elements that have to go before the wanted ones can be added.
 nft::Set outdated(const Reading& reading, const std::vector<Element>& wanted, bool& any) {
     nft::Set map = our_map();
@@ -151,9 +159,13 @@ NetlinkAnswer wake_table(NetlinkSocket& socket, const Reading& reading) {
 NetlinkAnswer try_install(NetlinkSocket& socket, const Reading& reading, const std::vector<Element>& wanted) {
     nft::Transaction transaction(reading.generation);
     transaction.table(NFT_MSG_NEWTABLE, NLM_F_CREATE, nft::our_table().get());
-    // Its rules go with it, so that nothing refers to the map.
-    if (reading.chain) transaction.chain(NFT_MSG_DELCHAIN, 0, nft::our_chain(fate_table::chain_name).get());
     const bool keeps_map = reading.map && reading.map_fits;
+    // When a chain goes, the kernel drops whatever the queues of the namespace hold.
+    const bool keeps_chain =
+        keeps_map && reading.chain && reading.chain_fits && reading.rules == 1 && reading.rule_fits;
+    // Its rules go with it, so that nothing refers to the map.
+    if (reading.chain && !keeps_chain)
+        transaction.chain(NFT_MSG_DELCHAIN, 0, nft::our_chain(fate_table::chain_name).get());
     if (reading.map && !keeps_map) transaction.map(NFT_MSG_DELSET, 0, our_map().get());
     if (!keeps_map) transaction.map(NFT_MSG_NEWSET, NLM_F_CREATE, new_map().get());
     if (keeps_map) {
@@ -165,6 +177,7 @@ NetlinkAnswer try_install(NetlinkSocket& socket, const Reading& reading, const s
     nftnl_set_set_u32(elements.get(), NFTNL_SET_ID, 1);
     for (const Element& element : wanted) add_element(elements.get(), element);
     transaction.elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, elements.get());
+    if (keeps_chain) return transaction.commit(socket);
     transaction.chain(NFT_MSG_NEWCHAIN, NLM_F_CREATE,
                       nft::our_chain(fate_table::chain_name, fate_table::priority).get());
     transaction.rule(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, the_rule().get());
@@ -192,6 +205,7 @@ Result<void> install_fate_rule(const Fates& fates) {
     for (int i = 0;; i++) {
         const auto reading = fate_table::read(*socket);
         if (!reading) return tl::unexpected(reading.error());
+        if (exact(*reading, wanted)) return {};
         NetlinkAnswer answer =
             reading->dormant ? wake_table(*socket, *reading) : try_install(*socket, *reading, wanted);
         if (!answer.error && !reading->dormant) return {};

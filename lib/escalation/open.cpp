@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "lib/escalation/module.h"
+
 namespace synward {
 namespace {
 
@@ -30,6 +32,11 @@ Result<OpenedTransport> open_nfqueue(std::uint16_t index, std::uint16_t count,
     return OpenedTransport{std::move(*opened), std::move(why)};
 }
 
+// One that is installed: the kernel does it when its generic netlink family is asked for.
+void load_module() {
+    (void)ModuleControl::open();
+}
+
 }  // namespace
 
 std::string_view choice_name(TransportChoice choice) {
@@ -51,12 +58,15 @@ Result<OpenedTransport> open_transport(TransportChoice choice, std::uint16_t ind
                                                   index, count, SW_RINGS_MAX));
     if (choice == TransportChoice::nfqueue)
         return open_nfqueue(index, count, options, "nfqueue, as configured");
+    if (!module_loaded()) load_module();
     if (choice == TransportChoice::ring) return open_ring(index, count, options, "ring, as configured");
     auto ring = open_ring(index, count, options, "ring: the kernel module synward is loaded");
     if (ring) return ring;
     switch (ring.error().code) {
         case ErrorCode::missing:
             return open_nfqueue(index, count, options, "nfqueue: the kernel module synward is not loaded");
+        // A unit's DeviceAllow= covers a device that was there when it was started.
+        case ErrorCode::privilege:
         case ErrorCode::mismatch:
             return open_nfqueue(index, count, options, fmt::format("nfqueue: {}", ring.error().message));
         default:

@@ -33,8 +33,9 @@ struct OpenedTransport {
     std::string why;  // for status and log: which it is and why, one sentence without a full stop
 };
 
-// The share `index` of `count`. With `automatic`, a module that is missing or
-// speaks another version means nfqueue; every other failure of the ring is one.
+// The share `index` of `count`. An installed module is loaded for it. With `automatic`, one that
+// is missing, out of reach or of another version means nfqueue; every other failure of the ring
+// is one.
 // All shares should be of one kind: open those after the first by its name.
 Result<OpenedTransport> open_transport(TransportChoice choice, std::uint16_t index, std::uint16_t count,
                                        const TransportOptions& options);

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "lib/abi/genetlink.h"
 #include "lib/sets/ipset.h"
 
@@ -19,11 +17,17 @@ void add_notes(Conversion& conversion) {
         "host "
         "forwards, none that it opens itself, and none that are there already");
     std::size_t allowed = 0;
+    std::size_t expiring = 0;
     for (const PlannedSet& set : conversion.plan.sets)
-        if (set.accept == SW_MARK_ALLOW)
-            allowed += static_cast<std::size_t>(
-                std::count_if(set.entries.begin(), set.entries.end(),
-                              [](const PlannedEntry& entry) { return !entry.drop; }));
+        for (const PlannedEntry& entry : set.entries) {
+            if (set.accept == SW_MARK_ALLOW && !entry.drop) allowed++;
+            if (entry.timeout != 0) expiring++;
+        }
+    if (expiring > 0)
+        notes.push_back(fmt::format(
+            "{} entries expire, as their elements do: the seconds that those have left count from "
+            "when the sets are loaded",
+            expiring));
     if (allowed > 0)
         notes.push_back(
             fmt::format("--skip-cookies: a driver hook that mirrors these sets passes the SYNs of {} entries "

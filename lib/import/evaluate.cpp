@@ -9,8 +9,10 @@ namespace {
 bool matches(const SourceRule& rule, const TestPacket& packet, const Address& source) {
     const RuleMatch& match = rule.match;
     if (!(packet.family == SW_IPV4 ? match.ipv4 : match.ipv6)) return false;
-    if (match.sources && std::none_of(match.sources->begin(), match.sources->end(),
-                                      [&](const Prefix& prefix) { return prefix.contains(source); }))
+    if (match.sources &&
+        std::none_of(match.sources->begin(), match.sources->end(), [&](const RuleSource& one) {
+            return one.prefix.contains(source) && !is_expired(one.timeout, packet);
+        }))
         return false;
     if (match.interfaces && std::find(match.interfaces->begin(), match.interfaces->end(), packet.interface) ==
                                 match.interfaces->end())
@@ -65,7 +67,7 @@ const LinearRule* RuleIndex::find(const TestPacket& packet) const {
             if (rule.interface != any_interface &&
                 rules_.interfaces[static_cast<std::size_t>(rule.interface)] != packet.interface)
                 continue;
-            if (!in_range(rule.service, packet)) continue;
+            if (!in_range(rule.service, packet) || is_expired(rule.timeout, packet)) continue;
             best = index;
             break;
         }
@@ -90,28 +92,37 @@ SetSearch::SetSearch(const std::vector<PlannedSet>& sets, sw_family family) {
     }
 }
 
-const PlannedEntry* SetSearch::find(const TestPacket& packet) const {
+const PlannedEntry* SetSearch::find_in(const One& set, const TestPacket& packet) {
     const Block address{packet.source, 128};
-    for (const One& set : sets_)
-        for (unsigned length = 129; length-- > 0;) {
-            if (!set.lengths[length]) continue;
-            const auto found = set.by_source.find(address.widened(length));
-            if (found == set.by_source.end()) continue;
-            const auto& entries = found->second;
-            if (entries[0]->service) {
-                const ServiceRange wanted{packet.protocol, packet.port, 0xffff};
-                const auto behind =
-                    std::upper_bound(entries.begin(), entries.end(), wanted,
-                                     [](const ServiceRange& range, const PlannedEntry* entry) {
-                                         return range < *entry->service;
-                                     });
-                if (behind != entries.begin() && in_range((*std::prev(behind))->service, packet))
-                    return *std::prev(behind);
-                continue;
-            }
-            for (const PlannedEntry* entry : entries)
-                if (entry->interface.empty() || entry->interface == packet.interface) return entry;
+    for (unsigned length = 129; length-- > 0;) {
+        if (!set.lengths[length]) continue;
+        const auto found = set.by_source.find(address.widened(length));
+        if (found == set.by_source.end()) continue;
+        const auto& entries = found->second;
+        if (entries[0]->service) {
+            const ServiceRange wanted{packet.protocol, packet.port, 0xffff};
+            const auto behind = std::upper_bound(
+                entries.begin(), entries.end(), wanted,
+                [](const ServiceRange& range, const PlannedEntry* entry) { return range < *entry->service; });
+            if (behind == entries.begin()) continue;
+            const PlannedEntry& entry = **std::prev(behind);
+            if (in_range(entry.service, packet) && !is_expired(entry.timeout, packet)) return &entry;
+            continue;
         }
+        bool is_there = false;
+        for (const PlannedEntry* entry : entries) {
+            if (is_expired(entry->timeout, packet)) continue;
+            if (entry->interface.empty() || entry->interface == packet.interface) return entry;
+            is_there = true;
+        }
+        if (is_there) return nullptr;
+    }
+    return nullptr;
+}
+
+const PlannedEntry* SetSearch::find(const TestPacket& packet) const {
+    for (const One& set : sets_)
+        if (const PlannedEntry* entry = find_in(set, packet)) return entry;
     return nullptr;
 }
 

@@ -27,6 +27,10 @@ struct BlockHash {
            (range->protocol == packet.protocol && range->first <= packet.port && packet.port <= range->last);
 }
 
+[[nodiscard]] inline bool is_expired(std::uint32_t timeout, const TestPacket& packet) {
+    return timeout != 0 && timeout <= packet.after;
+}
+
 // The rules of a source, in their order; a packet asks those of all prefixes around it.
 class RuleIndex {
   public:
@@ -44,7 +48,9 @@ class RuleIndex {
     std::unordered_map<Block, std::vector<std::uint32_t>, BlockHash> by_source_;
 };
 
-// Each set as ip_set searches it: by the longest prefix that it has, then shorter ones.
+// Each set as ip_set searches it: by the longest prefix that it has, then shorter ones. In
+// a set by interface the search ends at a network that is there, be it for other ones
+// (the kernel's ip_set_hash_gen.h, IP_SET_HASH_WITH_MULTI).
 class SetSearch {
   public:
     SetSearch(const std::vector<PlannedSet>& sets, sw_family family);
@@ -56,6 +62,8 @@ class SetSearch {
         std::array<bool, 129> lengths{};
         std::unordered_map<Block, std::vector<const PlannedEntry*>, BlockHash> by_source;
     };
+    [[nodiscard]] static const PlannedEntry* find_in(const One& set, const TestPacket& packet);
+
     std::vector<One> sets_;
 };
 

@@ -2,74 +2,201 @@
 #include "lib/import/export.h"
 
 #include <fmt/format.h>
-#include <netinet/in.h>
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
 
+#include "lib/import/export_rule.h"
 #include "lib/import/prefix_table.h"
-#include "lib/import/ruleset.h"
+#include "lib/import/set_commands.h"
 
 namespace synward {
 namespace {
 
 constexpr unsigned deepest_list = 8;  // lists cannot hold lists; this stops what is no list
 
-// One rule to be: an entry, or several that differ by port alone.
-struct Line {
-    Block source;
-    sw_family family = SW_IPV4;
-    std::string interface;
-    std::optional<ServiceRange> service;
-    std::uint8_t mark = 0;
-};
-
 bool by_port(SetKind kind) {
     return kind == SetKind::ip_port || kind == SetKind::net_port;
 }
 
-// Neighbouring ports become a range, both halves of the address space one prefix.
-void merge_ports(std::vector<Line>& lines) {
-    std::sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) {
-        return std::tie(a.source, a.interface, a.service, a.mark) <
-               std::tie(b.source, b.interface, b.service, b.mark);
+// Who a rule is for, but for its source.
+auto whom(const ExportedRule& rule) {
+    return std::tie(rule.family, rule.interface, rule.wildcard, rule.bridge_port, rule.service);
+}
+
+// Neighbouring ports become a range.
+void merge_ports(std::vector<ExportedRule>& rules) {
+    std::sort(rules.begin(), rules.end(), [](const ExportedRule& a, const ExportedRule& b) {
+        return std::tie(a.source, a.interface, a.wildcard, a.bridge_port, a.service) <
+               std::tie(b.source, b.interface, b.wildcard, b.bridge_port, b.service);
     });
-    std::vector<Line> merged;
-    for (Line& line : lines) {
-        if (!merged.empty() && line.service && merged.back().service) {
-            Line& before = merged.back();
+    std::vector<ExportedRule> merged;
+    for (ExportedRule& rule : rules) {
+        if (!merged.empty() && rule.service && merged.back().service) {
+            ExportedRule& before = merged.back();
             // Of ICMP, codes of one type.
             const bool same_type =
-                !is_icmp(line.service->protocol) || line.service->first >> 8 == before.service->first >> 8;
-            if (before.source == line.source && before.mark == line.mark &&
-                before.service->protocol == line.service->protocol &&
-                before.service->last + 1U == line.service->first && same_type) {
-                before.service->last = line.service->last;
+                !is_icmp(rule.service->protocol) || rule.service->first >> 8 == before.service->first >> 8;
+            if (before.source == rule.source && before.fate == rule.fate && before.comment == rule.comment &&
+                before.service->protocol == rule.service->protocol &&
+                before.service->last + 1U == rule.service->first && same_type) {
+                before.service->last = rule.service->last;
                 continue;
             }
         }
-        merged.push_back(std::move(line));
+        merged.push_back(std::move(rule));
     }
-    lines = std::move(merged);
+    rules = std::move(merged);
 }
 
-void merge_halves(std::vector<Line>& lines) {
-    const auto key = [](const Line& line) {
-        return std::tuple(line.family, line.interface, line.service, line.mark);
+// Both halves of the address space become one prefix, which only hash:net,iface has itself.
+void merge_halves(std::vector<ExportedRule>& rules) {
+    const auto key = [](const ExportedRule& rule) {
+        return std::tuple_cat(whom(rule), std::tie(rule.fate, rule.comment));
     };
-    std::map<decltype(key(lines[0])), Line*> lower;
-    for (Line& line : lines)
-        if (line.source == Block{0, 1}) lower[key(line)] = &line;
-    std::erase_if(lines, [&](const Line& line) {
-        if (line.source != Block{AddressNumber(1) << 127, 1}) return false;
-        const auto other = lower.find(key(line));
-        if (other == lower.end()) return false;
+    std::set<decltype(whom(rules[0]))> whole;
+    std::map<decltype(key(rules[0])), ExportedRule*> lower;
+    for (ExportedRule& rule : rules) {
+        if (rule.source == Block{}) whole.insert(whom(rule));
+        if (rule.source == Block{0, 1}) lower[key(rule)] = &rule;
+    }
+    std::vector<bool> joined(rules.size());
+    for (std::size_t i = 0; i < rules.size(); i++) {
+        if (rules[i].source != Block{AddressNumber(1) << 127, 1} || whole.contains(whom(rules[i]))) continue;
+        const auto other = lower.find(key(rules[i]));
+        if (other == lower.end()) continue;
         other->second->source = Block{};
-        return true;
+        joined[i] = true;
+    }
+    std::vector<ExportedRule> left;
+    for (std::size_t i = 0; i < rules.size(); i++)
+        if (!joined[i]) left.push_back(std::move(rules[i]));
+    rules = std::move(left);
+}
+
+// iptables has a type of ICMP with all codes or with one.
+void split_codes(std::vector<ExportedRule>& rules) {
+    std::vector<ExportedRule> split;
+    for (ExportedRule& rule : rules) {
+        const bool whole = !rule.service || !is_icmp(rule.service->protocol) ||
+                           rule.service->last - rule.service->first == 0xff ||
+                           rule.service->last == rule.service->first;
+        if (whole) {
+            split.push_back(std::move(rule));
+            continue;
+        }
+        const ServiceRange codes = *rule.service;
+        for (unsigned port = codes.first; port <= codes.last; port++) {
+            rule.service = ServiceRange{codes.protocol, static_cast<std::uint16_t>(port),
+                                        static_cast<std::uint16_t>(port)};
+            split.push_back(rule);
+        }
+    }
+    rules = std::move(split);
+}
+
+// The first that matches decides: the longest prefix, and of one prefix a name before what is
+// the beginning of names (lib/sets/contents.h).
+void put_in_order(std::vector<ExportedRule>& rules) {
+    std::stable_sort(rules.begin(), rules.end(), [](const ExportedRule& a, const ExportedRule& b) {
+        if (a.source.length != b.source.length) return a.source.length > b.source.length;
+        if (a.bridge_port != b.bridge_port) return b.bridge_port;
+        if (a.wildcard != b.wildcard) return b.wildcard;
+        return a.wildcard && a.interface.size() > b.interface.size();
     });
+}
+
+// Is every interface that `narrow` is about one that `wide` is about?
+bool is_within(const ExportedEntry& narrow, const ExportedEntry& wide) {
+    if (narrow.bridge_port != wide.bridge_port) return false;
+    if (wide.wildcard) return narrow.interface.starts_with(wide.interface);
+    return !narrow.wildcard && narrow.interface == wide.interface;
+}
+
+std::string entry_text(const ExportedEntry& entry) {
+    std::string text = entry.prefix.to_string();
+    if (!entry.interface.empty())
+        text += fmt::format(",{}{}{}", entry.bridge_port ? "physdev:" : "", entry.interface,
+                            entry.wildcard ? " wildcard" : "");
+    return text;
+}
+
+tl::unexpected<Error> not_linear(const ExportedSet& set, const ExportedEntry& entry, std::string_view why) {
+    return fail(ErrorCode::config, fmt::format("{}: {} {}: linear rules cannot say that", set.header.name,
+                                               entry_text(entry), why));
+}
+
+tl::unexpected<Error> is_exception(const ExportedSet& set, const ExportedEntry& entry) {
+    return not_linear(set, entry,
+                      entry.nomatch ? "is an exception (nomatch) inside a wider entry"
+                                    : "is an exception (no mark) inside a wider entry");
+}
+
+// What says nothing hides a wider entry, and then the next set is asked.
+Result<void> check_exceptions(const ExportedSet& set) {
+    std::map<std::pair<std::uint8_t, std::uint16_t>, PrefixTable<bool>> tables;
+    for (const ExportedEntry& entry : set.entries)
+        if (entry.fate()) tables[{entry.protocol, entry.port}].add(Block::of(entry.prefix), true);
+    for (const ExportedEntry& entry : set.entries)
+        if (!entry.fate() && tables[{entry.protocol, entry.port}].covers(Block::of(entry.prefix)))
+            return is_exception(set, entry);
+    return {};
+}
+
+// Likewise by interface, where the search ends at the longest network that is there, be it
+// for other interfaces: that hides wider ones too.
+Result<void> check_interfaces(const ExportedSet& set) {
+    std::map<Block, std::vector<const ExportedEntry*>> networks;
+    std::set<unsigned> lengths;
+    for (const ExportedEntry& entry : set.entries) {
+        networks[Block::of(entry.prefix)].push_back(&entry);
+        lengths.insert(entry.prefix.length);
+    }
+    const auto check = [&](const std::vector<const ExportedEntry*>& here, const ExportedEntry& around,
+                           bool is_wider) -> Result<void> {
+        bool found = false;
+        for (const ExportedEntry* entry : here) {
+            if (entry->fate())
+                found |= is_within(around, *entry);
+            else if (is_within(*entry, around) || is_within(around, *entry))
+                return is_exception(set, *entry);
+        }
+        if (is_wider && !found)
+            return not_linear(set, around,
+                              fmt::format("is hidden by {}, where only other interfaces have an entry",
+                                          here[0]->prefix.to_string()));
+        return {};
+    };
+    for (const auto& [network, here] : networks)
+        for (const unsigned length : lengths) {
+            if (length > network.length) break;
+            const auto around = networks.find(network.widened(length));
+            if (around == networks.end()) continue;
+            for (const ExportedEntry* entry : around->second)
+                if (entry->fate())
+                    if (auto fine = check(here, *entry, length < network.length); !fine) return fine;
+        }
+    return {};
+}
+
+// An entry without a mark ends the look-up in the list that its set is a member of.
+Result<void> check_list(const std::vector<ExportedSet>& sets, std::size_t index) {
+    const ExportedSet& set = sets[index];
+    if (set.list.empty()) return {};
+    PrefixTable<bool> behind;
+    for (std::size_t i = index + 1; i < sets.size() && sets[i].list == set.list; i++)
+        if (sets[i].header.family == set.header.family)
+            for (const ExportedEntry& entry : sets[i].entries)
+                if (entry.fate()) behind.add(Block::of(entry.prefix), true);
+    for (const ExportedEntry& entry : set.entries)
+        if (!entry.nomatch && !entry.fate() && behind.meets(Block::of(entry.prefix)))
+            return not_linear(
+                set, entry,
+                fmt::format("has no mark, and ends the look-up in the list {} before its other members",
+                            set.list));
+    return {};
 }
 
 std::string_view verdict_word(const Fates& fates, std::uint8_t mark, ExportFormat format) {
@@ -81,148 +208,108 @@ std::string_view verdict_word(const Fates& fates, std::uint8_t mark, ExportForma
     return nft ? "return" : "RETURN";
 }
 
-Result<std::string> iptables_rule(const Line& line, std::string_view verdict) {
-    std::string rule = "-A INPUT";
-    if (line.source.length > 0) {
-        const Prefix prefix = line.source.prefix(line.family);
-        rule += fmt::format(" -s {}/{}", prefix.address.to_string(), prefix.length);
-    }
-    if (!line.interface.empty()) rule += fmt::format(" -i {}", line.interface);
-    if (line.service) {
-        const ServiceRange& service = *line.service;
-        const std::string protocol = protocol_word(service.protocol);
-        rule += fmt::format(" -p {}", protocol);
-        if (is_icmp(service.protocol)) {
-            rule += service.protocol == IPPROTO_ICMP ? " -m icmp --icmp-type " : " -m icmp6 --icmpv6-type ";
-            rule += std::to_string(service.first >> 8);
-            if (service.last - service.first != 0xff) rule += fmt::format("/{}", service.first & 0xff);
-        } else if (has_ports(service.protocol) && (service.first != 0 || service.last != 0xffff)) {
-            // There is a match `udplite` nowhere: multiport knows it.
-            const bool udplite = service.protocol == IPPROTO_UDPLITE;
-            rule += udplite ? " -m multiport --dports " : fmt::format(" -m {} --dport ", protocol);
-            rule += std::to_string(service.first);
-            if (service.last != service.first) rule += fmt::format(":{}", service.last);
-        }
-    }
-    return rule + fmt::format(" -j {}\n", verdict);
-}
-
-Result<std::string> nft_rule(const Line& line, std::string_view verdict) {
-    std::string rule = "\t\t";
-    const char* ip = line.family == SW_IPV4 ? "ip" : "ip6";
-    if (!line.interface.empty()) rule += fmt::format("iifname \"{}\" ", line.interface);
-    if (line.source.length > 0)
-        rule += fmt::format("{} saddr {} ", ip, line.source.prefix(line.family).to_string());
-    else
-        rule += fmt::format("meta nfproto {} ", line.family == SW_IPV4 ? "ipv4" : "ipv6");
-    if (line.service) {
-        const ServiceRange& service = *line.service;
-        const std::string protocol = protocol_word(service.protocol);
-        if (is_icmp(service.protocol)) {
-            if (service.last - service.first != 0xff)
-                return fail(ErrorCode::config,
-                            fmt::format("an entry has type {} of {} with some codes: export that as iptables",
-                                        service.first >> 8, protocol));
-            rule += fmt::format("{} type {} ", protocol, service.first >> 8);
-        } else if (has_ports(service.protocol) && (service.first != 0 || service.last != 0xffff)) {
-            rule += fmt::format("{} dport {}", protocol, service.first);
-            if (service.last != service.first) rule += fmt::format("-{}", service.last);
-            rule += ' ';
-        } else {
-            rule += fmt::format("meta l4proto {} ", protocol == "icmpv6" ? "ipv6-icmp" : protocol);
-        }
-    }
-    return rule + fmt::format("{}\n", verdict);
-}
-
 class Exporter {
   public:
     Exporter(const Fates& fates, const ExportOptions& options) : fates_(fates), options_(options) {}
 
     Result<Export> run(const std::vector<ExportedSet>& sets) {
-        for (const ExportedSet& set : sets) {
-            if (options_.format == ExportFormat::iptables && set.header.family != options_.family) continue;
-            const auto lines = lines_of(set);
-            if (!lines) return tl::unexpected(lines.error());
-            for (const Line& line : *lines) {
-                const std::string_view verdict = verdict_word(fates_, line.mark, options_.format);
-                const auto rule = options_.format == ExportFormat::nft ? nft_rule(line, verdict)
-                                                                       : iptables_rule(line, verdict);
-                if (!rule) return tl::unexpected(rule.error());
-                rules_ += *rule;
-                result_.rules++;
+        for (std::size_t i = 0; i < sets.size(); i++) {
+            const ExportedSet& set = sets[i];
+            if (set.header.kind == SetKind::list) {
+                const auto expiring =
+                    std::count_if(set.entries.begin(), set.entries.end(),
+                                  [](const ExportedEntry& entry) { return entry.timeout != 0; });
+                if (expiring)
+                    note(set, fmt::format("{} members that expire became rules that stay", expiring));
+                continue;
             }
+            if (options_.format == ExportFormat::iptables && set.header.family != options_.family) {
+                note(set, options_.family == SW_IPV4
+                              ? "left out, since it is of IPv6: --ipv6 writes what is"
+                              : "left out, since it is of IPv4: without --ipv6, what is of IPv4 is written");
+                continue;
+            }
+            if (auto done = write(sets, i); !done) return tl::unexpected(std::move(done.error()));
         }
         result_.text = options_.format == ExportFormat::nft ? nft_text() : iptables_text();
         return std::move(result_);
     }
 
   private:
-    void note(std::string text) {
+    void note(const ExportedSet& set, std::string_view what) {
+        std::string text = fmt::format("{}: {}", set.header.name, what);
         if (std::find(result_.notes.begin(), result_.notes.end(), text) == result_.notes.end())
             result_.notes.push_back(std::move(text));
     }
 
-    Result<std::vector<Line>> lines_of(const ExportedSet& set) {
+    Result<void> write(const std::vector<ExportedSet>& sets, std::size_t index) {
+        const ExportedSet& set = sets[index];
         if (set.header.kind == SetKind::ip_mark)
             return fail(ErrorCode::config,
                         fmt::format("{} goes by packet marks, which no rule written here can ask "
                                     "for: leave it out",
                                     set.header.name));
-        std::vector<Line> lines;
-        std::map<std::tuple<std::string, std::uint8_t, std::uint16_t>, PrefixTable> tables;
-        const auto table_of = [&](const ExportedEntry& entry) -> PrefixTable& {
-            return tables[{entry.interface, entry.protocol, entry.port}];
-        };
-        for (const ExportedEntry& entry : set.entries) {
-            if (entry.nomatch || entry.mark == 0) continue;
-            Line line{Block::of(entry.prefix), entry.prefix.address.family, entry.interface, {}, entry.mark};
-            if (by_port(set.header.kind)) line.service = ServiceRange{entry.protocol, entry.port, entry.port};
-            table_of(entry).add(line.source, true);
-            if (!fates_.find(entry.mark))
-                note(fmt::format("{}: nobody defined the fate of mark {:#x}: it became RETURN",
-                                 set.header.name, entry.mark));
-            lines.push_back(std::move(line));
+        auto fine = set.header.kind == SetKind::net_iface ? check_interfaces(set) : check_exceptions(set);
+        if (fine) fine = check_list(sets, index);
+        if (!fine) return fine;
+        tell_what_is_lost(set);
+        std::vector<ExportedRule> rules = rules_of(set);
+        merge_ports(rules);
+        merge_halves(rules);
+        split_codes(rules);
+        put_in_order(rules);
+        for (const ExportedRule& rule : rules) {
+            const std::string_view verdict = verdict_word(fates_, rule.fate, options_.format);
+            const auto line =
+                options_.format == ExportFormat::nft ? nft_line(rule, verdict) : iptables_line(rule, verdict);
+            if (!line)
+                return fail(line.error().code, fmt::format("{}: {}", set.header.name, line.error().message));
+            lines_ += *line;
+            result_.rules++;
         }
-        // What speaks for nobody hides a wider entry, and then the next set is asked.
-        for (const ExportedEntry& entry : set.entries) {
-            if (!entry.nomatch && entry.mark != 0) continue;
-            if (table_of(entry).covers(Block::of(entry.prefix)))
-                return fail(
-                    ErrorCode::config,
-                    fmt::format("{}: {} is an exception ({}) inside a wider entry: linear rules cannot say "
-                                "that",
-                                set.header.name, entry.prefix.to_string(),
-                                entry.nomatch ? "nomatch" : "no mark"));
-            note(fmt::format("{}: entries without a fate were left out", set.header.name));
-        }
-        merge_ports(lines);
-        merge_halves(lines);
-        split_codes(lines);
-        std::stable_sort(lines.begin(), lines.end(),
-                         [](const Line& a, const Line& b) { return a.source.length > b.source.length; });
-        return lines;
+        return {};
     }
 
-    // iptables has a type of ICMP with all codes or with one.
-    static void split_codes(std::vector<Line>& lines) {
-        std::vector<Line> split;
-        for (Line& line : lines) {
-            const bool whole = !line.service || !is_icmp(line.service->protocol) ||
-                               line.service->last - line.service->first == 0xff ||
-                               line.service->last == line.service->first;
-            if (whole) {
-                split.push_back(std::move(line));
+    void tell_what_is_lost(const ExportedSet& set) {
+        std::size_t silent = 0;
+        std::size_t expiring = 0;
+        std::size_t bridge_ports = 0;
+        for (const ExportedEntry& entry : set.entries) {
+            const auto fate = entry.fate();
+            if (!fate) {
+                silent++;
                 continue;
             }
-            const ServiceRange codes = *line.service;
-            for (unsigned port = codes.first; port <= codes.last; port++) {
-                line.service = ServiceRange{codes.protocol, static_cast<std::uint16_t>(port),
-                                            static_cast<std::uint16_t>(port)};
-                split.push_back(line);
-            }
+            if (entry.timeout != 0) expiring++;
+            if (entry.bridge_port) bridge_ports++;
+            if (*fate != 0 && !fates_.find(*fate))
+                note(set, fmt::format("nobody defined the fate of mark {:#x}: it became RETURN", *fate));
         }
-        lines = std::move(split);
+        if (silent) note(set, fmt::format("{} entries that say nothing were left out", silent));
+        if (expiring) note(set, fmt::format("{} entries that expire became rules that stay", expiring));
+        // xt_set never asks a set about them.
+        if (bridge_ports)
+            note(set, fmt::format("{} entries by the port of a bridge, which a look-up by rules or the "
+                                  "module never finds, became rules that match",
+                                  bridge_ports));
+    }
+
+    static std::vector<ExportedRule> rules_of(const ExportedSet& set) {
+        std::vector<ExportedRule> rules;
+        for (const ExportedEntry& entry : set.entries) {
+            const auto fate = entry.fate();
+            if (!fate) continue;
+            ExportedRule& rule = rules.emplace_back();
+            rule.source = Block::of(entry.prefix);
+            rule.family = entry.prefix.address.family;
+            rule.interface = entry.interface;
+            rule.wildcard = entry.wildcard;
+            rule.bridge_port = entry.bridge_port;
+            if (by_port(set.header.kind)) rule.service = ServiceRange{entry.protocol, entry.port, entry.port};
+            rule.fate = *fate;
+            rule.comment = entry.comment;
+        }
+        return rules;
     }
 
     [[nodiscard]] std::string iptables_text() const {
@@ -230,7 +317,7 @@ class Exporter {
             "# Made by `synward export` for {}.\n"
             "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
             "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n{}COMMIT\n",
-            options_.family == SW_IPV4 ? "iptables-restore" : "ip6tables-restore", rules_);
+            options_.family == SW_IPV4 ? "iptables-restore" : "ip6tables-restore", lines_);
     }
 
     [[nodiscard]] std::string nft_text() const {
@@ -239,93 +326,78 @@ class Exporter {
             "table inet synward_export {{\n\tchain input {{\n"
             "\t\ttype filter hook input priority 0; policy accept;\n"
             "\t\tct state established,related accept\n{}\t}}\n}}\n",
-            rules_);
+            lines_);
     }
 
     const Fates& fates_;
     const ExportOptions& options_;
-    std::string rules_;
+    std::string lines_;
     Export result_;
 };
 
-// As `ipset save` would, with what verdicts need.
-Export ipset_text(const std::vector<ExportedSet>& sets) {
-    Export result;
-    fmt::memory_buffer out;
-    auto at = std::back_inserter(out);
-    std::set<std::string> written;
-    for (const ExportedSet& set : sets) {
-        if (!written.insert(set.header.name).second) continue;
-        fmt::format_to(at, "create {} {} family {} maxelem {} timeout 0 comment skbinfo\n", set.header.name,
-                       set.header.type, set.header.family == SW_IPV4 ? "inet" : "inet6",
-                       std::max<std::size_t>({65'536, set.header.most, set.entries.size()}));
-        for (const ExportedEntry& entry : set.entries) {
-            fmt::format_to(at, "add {} {}", set.header.name, entry.prefix.to_string());
-            if (by_port(set.header.kind)) {
-                fmt::format_to(at, ",{}:", protocol_word(entry.protocol));
-                if (is_icmp(entry.protocol))
-                    fmt::format_to(at, "{}/{}", entry.port >> 8, entry.port & 0xff);
-                else
-                    fmt::format_to(at, "{}", entry.port);
-            }
-            if (!entry.interface.empty()) fmt::format_to(at, ",{}", entry.interface);
-            if (set.header.kind == SetKind::ip_mark) fmt::format_to(at, ",{:#x}", entry.packet_mark);
-            if (entry.nomatch) fmt::format_to(at, " nomatch");
-            if (entry.mark) fmt::format_to(at, " skbmark {:#x}/0xff", entry.mark);
-            fmt::format_to(at, "\n");
-            result.rules++;
-        }
-    }
-    result.text = fmt::to_string(out);
-    return result;
+ExportedEntry exported(const SetEntry& entry) {
+    return {.prefix = entry.prefix,
+            .port = entry.port,
+            .protocol = entry.protocol,
+            .nomatch = entry.nomatch,
+            .wildcard = entry.wildcard,
+            .bridge_port = entry.bridge_port,
+            .interface = std::string(entry.interface),
+            .member = std::string(entry.member),
+            .packet_mark = entry.packet_mark,
+            .mark = entry.mark,
+            .mask = entry.mask,
+            .priority = entry.priority,
+            .queue = entry.queue,
+            .timeout = entry.timeout,
+            .comment = std::string(entry.text),
+            .packets = entry.packets,
+            .bytes = entry.bytes};
 }
 
-Result<void> read_one(SetReader& reader, const std::string& name, unsigned depth,
+Result<void> read_one(SetReader& reader, const std::string& name, const std::string& list, unsigned depth,
                       std::vector<ExportedSet>& sets) {
     ExportedSet set;
-    std::vector<std::string> members;
-    auto header = reader.read(name, [&](const SetEntry& entry) {
-        if (!entry.member.empty()) {
-            members.emplace_back(entry.member);
-            return;
-        }
-        const std::uint32_t mark = entry.mask & entry.mark & SW_MARK_CLASS_MASK;
-        set.entries.push_back({entry.prefix, entry.port, entry.protocol, static_cast<std::uint8_t>(mark),
-                               entry.nomatch, std::string(entry.interface), entry.packet_mark});
-    });
+    set.list = list;
+    auto header = reader.read(name, [&](const SetEntry& entry) { set.entries.push_back(exported(entry)); });
     if (!header) return tl::unexpected(header.error());
     if (header->kind == SetKind::other)
         return fail(ErrorCode::config, fmt::format("{} is {}, which carries no fates", name, header->type));
-    if (header->kind == SetKind::list) {
+    set.header = std::move(*header);
+    if (set.header.kind == SetKind::list) {
         if (depth == 0)
             return fail(ErrorCode::config, fmt::format("the lists in {} are nested too deep", name));
-        for (const std::string& member : members)
-            if (auto done = read_one(reader, member, depth - 1, sets); !done) return done;
-        return {};
+        for (const ExportedEntry& entry : set.entries)
+            if (auto done = read_one(reader, entry.member, name, depth - 1, sets); !done) return done;
+    } else {
+        std::sort(set.entries.begin(), set.entries.end(), [](const ExportedEntry& a, const ExportedEntry& b) {
+            return std::tie(a.prefix, a.interface, a.protocol, a.port) <
+                   std::tie(b.prefix, b.interface, b.protocol, b.port);
+        });
     }
-    set.header = std::move(*header);
-    std::sort(set.entries.begin(), set.entries.end(), [](const ExportedEntry& a, const ExportedEntry& b) {
-        return std::tie(a.prefix, a.interface, a.protocol, a.port) <
-               std::tie(b.prefix, b.interface, b.protocol, b.port);
-    });
     sets.push_back(std::move(set));
     return {};
 }
 
 }  // namespace
 
+std::optional<std::uint8_t> ExportedEntry::fate() const {
+    if (nomatch || !(mask & SW_MARK_CLASS_MASK)) return std::nullopt;
+    return static_cast<std::uint8_t>(mark & mask & SW_MARK_CLASS_MASK);
+}
+
 Result<std::vector<ExportedSet>> read_sets_to_export(SetReader& reader,
                                                      const std::vector<std::string>& names) {
     std::vector<ExportedSet> sets;
     for (const std::string& name : names)
-        if (auto done = read_one(reader, name, deepest_list, sets); !done)
+        if (auto done = read_one(reader, name, {}, deepest_list, sets); !done)
             return tl::unexpected(done.error());
     return sets;
 }
 
 Result<Export> export_sets(const std::vector<ExportedSet>& sets, const Fates& fates,
                            const ExportOptions& options) {
-    if (options.format == ExportFormat::ipset) return ipset_text(sets);
+    if (options.format == ExportFormat::ipset) return export_commands(sets);
     return Exporter(fates, options).run(sets);
 }
 

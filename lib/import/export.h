@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,19 +23,35 @@ struct ExportOptions {
     sw_family family = SW_IPV4;  // of iptables
 };
 
+// All that the kernel tells of an entry: SetEntry, but with text of its own.
 struct ExportedEntry {
     Prefix prefix;
     std::uint16_t port = 0;  // as in ServiceRange
     std::uint8_t protocol = 0;
-    std::uint8_t mark = 0;  // the class byte; 0: no fate
     bool nomatch = false;
+    bool wildcard = false;
+    bool bridge_port = false;
     std::string interface;  // net_iface
+    std::string member;     // list
     std::uint32_t packet_mark = 0;
+    std::uint32_t mark = 0;  // skbmark
+    std::uint32_t mask = 0;
+    std::uint32_t priority = 0;  // skbprio
+    std::uint16_t queue = 0;     // skbqueue
+    std::uint32_t timeout = 0;   // seconds left; 0: stays
+    std::string comment;
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+
+    // The class byte, of which 0 is no fate and ends the search too. Nothing: it says
+    // nothing, and the next set is asked.
+    [[nodiscard]] std::optional<std::uint8_t> fate() const;
 };
 
 struct ExportedSet {
     SetHeader header;
     std::vector<ExportedEntry> entries;
+    std::string list;  // whose member it was read as
 };
 
 struct Export {
@@ -43,12 +60,13 @@ struct Export {
     std::vector<std::string> notes;  // what is not as it was
 };
 
-// The sets in the order of their look-up; of lists, their members. Code `missing` for one that is not there.
+// The sets in the order of their look-up; of lists, their members and then the list. Code
+// `missing` for one that is not there.
 [[nodiscard]] Result<std::vector<ExportedSet>> read_sets_to_export(SetReader& reader,
                                                                    const std::vector<std::string>& names);
-// Rules that decide as the sets do. A fate that only marks becomes RETURN: the policy
-// (accept) decides. Code `config` for what rules cannot say: exceptions (nomatch) inside
-// a wider entry, and packet marks.
+// Rules that decide as the sets do. A fate that only marks becomes RETURN, and so does none:
+// the policy (accept) decides. Code `config`, naming set and entry, for what rules cannot
+// say: what is an exception inside a wider entry, and packet marks.
 [[nodiscard]] Result<Export> export_sets(const std::vector<ExportedSet>& sets, const Fates& fates,
                                          const ExportOptions& options);
 

@@ -14,12 +14,22 @@ constexpr std::size_t most_steps = 20'000'000;
 constexpr std::size_t most_told = 20;
 constexpr unsigned deepest = 16;  // as the kernel allows
 
+struct WaySource {
+    Block block;
+    std::uint32_t timeout = 0;  // as in RuleSource
+};
+
 // What a packet must fulfil to be where the reading is.
 struct Way {
-    std::vector<Block> sources{Block{}};
+    std::vector<WaySource> sources{WaySource{}};
     std::vector<int> interfaces{any_interface};
     std::vector<std::optional<ServiceRange>> services{std::nullopt};
 };
+
+// Of two timeouts, 0 being none.
+std::uint32_t sooner(std::uint32_t a, std::uint32_t b) {
+    return a == 0 || b == 0 ? std::max(a, b) : std::min(a, b);
+}
 
 class Flattener {
   public:
@@ -101,14 +111,15 @@ class Flattener {
         Way here = way;
         if (match.sources) {
             here.sources.clear();
-            for (const Block& outer : way.sources)
-                for (const Prefix& prefix : *match.sources) {
-                    if (prefix.address.family != result_.family) continue;
-                    const Block inner = Block::of(prefix);
-                    if (outer.contains(inner))
-                        here.sources.push_back(inner);
-                    else if (inner.contains(outer))
-                        here.sources.push_back(outer);
+            for (const WaySource& outer : way.sources)
+                for (const RuleSource& source : *match.sources) {
+                    if (source.prefix.address.family != result_.family) continue;
+                    const Block inner = Block::of(source.prefix);
+                    const std::uint32_t timeout = sooner(outer.timeout, source.timeout);
+                    if (outer.block.contains(inner))
+                        here.sources.push_back({inner, timeout});
+                    else if (inner.contains(outer.block))
+                        here.sources.push_back({outer.block, timeout});
                 }
         }
         if (match.interfaces) {
@@ -142,14 +153,15 @@ class Flattener {
     }
 
     void add(const Way& way, bool drop, std::size_t chain, std::size_t rule) {
-        for (const Block& source : way.sources)
+        for (const WaySource& source : way.sources)
             for (const int interface : way.interfaces)
                 for (const auto& service : way.services) {
                     // No set has both; a rule for each of them is not the same.
                     if (interface != any_interface && service)
                         return refuse(ruleset_.chains[chain], ruleset_.chains[chain].rules[rule],
                                       "no type of set has an interface and a port");
-                    result_.rules.push_back({source, interface, service, drop, chain, rule});
+                    result_.rules.push_back(
+                        {source.block, interface, service, drop, chain, rule, source.timeout});
                 }
     }
 

@@ -22,6 +22,7 @@ struct LinearRule {
     bool drop = false;
     std::size_t chain = 0;  // the rule of the ruleset that it comes from
     std::size_t rule = 0;
+    std::uint32_t timeout = 0;  // as in RuleSource
 };
 
 struct LinearRules {

@@ -61,6 +61,12 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+// What are no numbers count nothing.
+void read_counters(std::string_view packets, std::string_view bytes, SourceRule& rule) {
+    std::from_chars(packets.data(), packets.data() + packets.size(), rule.packets);
+    std::from_chars(bytes.data(), bytes.data() + bytes.size(), rule.bytes);
+}
+
 // One rule's words, from left to right.
 class RuleReader {
   public:
@@ -111,8 +117,11 @@ class RuleReader {
         if (is_one_of(option, {"-i", "--in-interface"})) return read_interface(value());
         if (is_one_of(option, {"--state", "--ctstate"})) return read_state(value());
         if (is_one_of(option, {"-m", "--match"})) return read_module(value());
-        if (option == "--comment") return void(value());
-        if (option == "-c" || option == "--set-counters") return void(value()), void(value());
+        if (option == "--comment") return read_comment(value());
+        if (option == "-c" || option == "--set-counters") {
+            const std::string& packets = value();
+            return read_counters(packets, value(), rule_);
+        }
         if (is_one_of(option, {"-d", "--destination", "--dst"})) {
             const auto whole = parse_source(value());
             if (!whole || whole->length > 0)
@@ -125,6 +134,11 @@ class RuleReader {
         refuse(fmt::format("{} is nothing that a set can be asked about", option));
     }
 
+    // Of several, the first.
+    void read_comment(const std::string& text) {
+        if (rule_.comment.empty()) rule_.comment = text;
+    }
+
     void read_sources(const std::string& list) {
         std::vector<Prefix> sources;
         for (const std::string_view item : split_list(list)) {
@@ -134,7 +148,7 @@ class RuleReader {
                 return refuse(fmt::format("{} is not of the ruleset's family", item));
             sources.push_back(*prefix);
         }
-        narrow_sources(std::move(sources));
+        narrow_sources(sources);
     }
 
     void read_range(const std::string& range) {
@@ -147,9 +161,10 @@ class RuleReader {
         narrow_sources(range_prefixes(*first, *last));
     }
 
-    void narrow_sources(std::vector<Prefix> sources) {
+    void narrow_sources(const std::vector<Prefix>& sources) {
         if (rule_.match.sources) return refuse("it matches the source address twice");
-        rule_.match.sources = std::move(sources);
+        rule_.match.sources.emplace();
+        for (const Prefix& prefix : sources) rule_.match.sources->push_back({prefix});
     }
 
     void read_protocol(const std::string& word) {
@@ -391,8 +406,8 @@ class FileReader {
     Result<void> add(std::string_view line) {
         const auto words = split(line);
         if (!words) return wrong(number_, "a quotation does not end", line);
-        std::size_t first = 0;
-        if ((*words)[0].starts_with('[')) first = 1;  // counters
+        // "[packets:bytes]" of `iptables-save -c`
+        const std::size_t first = (*words)[0].starts_with('[') ? 1 : 0;
         if (words->size() < first + 2 || !is_one_of((*words)[first], {"-A", "--append"}))
             return wrong(number_, "only rules that are appended (-A CHAIN ...) have an order", line);
         const auto chain = section_.chains.find((*words)[first + 1]);
@@ -401,6 +416,12 @@ class FileReader {
         SourceRule rule;
         rule.line = number_;
         rule.text = line;
+        if (first == 1) {
+            const std::string_view counters = std::string_view((*words)[0]).substr(1);
+            const std::size_t colon = std::min(counters.find(':'), counters.size());
+            read_counters(counters.substr(0, colon), counters.substr(std::min(colon + 1, counters.size())),
+                          rule);
+        }
         (section_.family == SW_IPV4 ? rule.match.ipv6 : rule.match.ipv4) = false;
         std::string jump = RuleReader(*words, first + 2, options_, rule, ruleset_, section_.family).read();
         if (!jump.empty()) section_.jumps.push_back({chain->second, target.rules.size(), std::move(jump)});

@@ -9,6 +9,7 @@
 
 #include "lib/import/block.h"
 #include "lib/import/ruleset.h"
+#include "lib/sets/entry_words.h"
 
 namespace synward {
 namespace {
@@ -97,7 +98,7 @@ class ExpressionReader {
         if (!expression.is_object() || expression.size() != 1) return refuse("it is not understood");
         const std::string kind = expression.begin().key();
         const json& value = expression.begin().value();
-        if (kind == "counter") return;
+        if (kind == "counter") return read_counter(value);
         if (kind == "match") return read_match(value);
         if (kind == "accept") return end(RuleTarget::accept);
         if (kind == "drop") return end(RuleTarget::drop);
@@ -124,6 +125,16 @@ class ExpressionReader {
         if (kind == "limit") return refuse("a rate is nothing that a set can be asked about");
         if (kind == "goto") return refuse("a goto does not come back as a jump does");
         refuse(fmt::format("`{}` is nothing that sets can say", kind.substr(0, 40)));
+    }
+
+    // A named one counts for others too.
+    void read_counter(const json& counter) {
+        const auto number = [&](const char* key) {
+            const json* value = member(counter, key);
+            return value && value->is_number_unsigned() ? value->get<std::uint64_t>() : 0;
+        };
+        rule_.packets = number("packets");
+        rule_.bytes = number("bytes");
     }
 
     void end(RuleTarget target) {
@@ -180,9 +191,10 @@ class ExpressionReader {
 
     void only(sw_family family) { (family == SW_IPV4 ? rule_.match.ipv6 : rule_.match.ipv4) = false; }
 
-    // Calls for every element of a value: alone, in a set of the rule, in a named set.
+    // Calls for every element of a value: alone, in a set of the rule, in a named set. The
+    // seconds that it stays there are told too; 0: for good.
     template <typename Take>
-    void each(const json& right, Take take) {
+    void each_expiring(const json& right, Take take) {
         if (!rule_.refusal.empty()) return;
         if (right.is_string() && right.get_ref<const std::string&>().starts_with('@')) {
             const std::string name = right.get<std::string>().substr(1);
@@ -210,19 +222,38 @@ class ExpressionReader {
     template <typename Take>
     void each_element(const json& element, Take take) {
         if (!rule_.refusal.empty()) return;
-        if (const json* wrapped = member(element, "elem")) {
-            if (member(*wrapped, "timeout") || member(*wrapped, "expires"))
-                note("elements that expire became entries that stay");
-            if (const json* value = member(*wrapped, "val")) return take(*value);
+        const json* wrapped = member(element, "elem");
+        const json* value = wrapped ? member(*wrapped, "val") : nullptr;
+        take(value ? *value : element, wrapped ? seconds_left(*wrapped) : 0);
+    }
+
+    // Likewise, of what stays in a set as long as the set does.
+    template <typename Take>
+    void each(const json& right, Take take) {
+        each_expiring(right, [&](const json& value, std::uint32_t timeout) {
+            if (timeout != 0)
+                note("ports and interfaces of sets that expire became parts of entries that stay");
+            take(value);
+        });
+    }
+
+    std::uint32_t seconds_left(const json& element) {
+        const json* left = member(element, "expires");
+        if (!left) left = member(element, "timeout");
+        if (!left || !left->is_number_unsigned()) return 0;
+        const auto seconds = left->get<std::uint64_t>();
+        if (seconds > static_cast<std::uint64_t>(set_timeout_most.count())) {
+            note("elements with more than 24 days left became entries that stay: ipset counts no further");
+            return 0;
         }
-        take(element);
+        return std::max<std::uint32_t>(static_cast<std::uint32_t>(seconds), 1);
     }
 
     void read_sources(sw_family family, const json& right) {
         only(family);
         if (rule_.match.sources) return refuse("it matches the source address twice");
-        std::vector<Prefix> sources;
-        each(right, [&](const json& value) {
+        std::vector<RuleSource> sources;
+        each_expiring(right, [&](const json& value, std::uint32_t timeout) {
             std::vector<Prefix> found;
             if (value.is_string()) {
                 if (const auto prefix = parse_source(value.get<std::string>())) found.push_back(*prefix);
@@ -242,7 +273,7 @@ class ExpressionReader {
             }
             if (found.empty() || found[0].address.family != family)
                 return refuse(fmt::format("{} is no address, prefix or range of the family", print(value)));
-            sources.insert(sources.end(), found.begin(), found.end());
+            for (const Prefix& one : found) sources.push_back({one, timeout});
         });
         rule_.match.sources = std::move(sources);
     }
@@ -465,6 +496,7 @@ class DocumentReader {
         if (!expressions || !expressions->is_array())
             return fail(ErrorCode::config, fmt::format("a rule without expressions: {}", print(item)));
         rule.text = print(*expressions);
+        rule.comment = text_of(item, "comment");
         if (family == "ip") rule.match.ipv6 = false;
         if (family == "ip6") rule.match.ipv4 = false;
         SourceChain& target = ruleset_.chains[chain->second];

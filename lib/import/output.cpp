@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "lib/classify/fates.h"
+#include "lib/import/comment.h"
 
 namespace synward {
 namespace {
@@ -48,15 +49,20 @@ std::string create_command(const PlannedSet& set, const std::string& name) {
     const std::size_t elements = set.elements();
     const std::size_t most = std::max<std::size_t>(65'536, std::bit_ceil(elements * 2));
     const std::size_t hash = std::max<std::size_t>(1024, std::bit_ceil(elements));
-    return fmt::format("create {} {} family {} hashsize {} maxelem {} timeout 0 comment skbinfo", name,
-                       type_word(set.kind), is_v4(set) ? "inet" : "inet6", hash, most);
+    return fmt::format("create {} {} family {} hashsize {} maxelem {} timeout 0 counters comment skbinfo",
+                       name, type_word(set.kind), is_v4(set) ? "inet" : "inet6", hash, most);
 }
 
 std::string add_command(const PlannedSet& set, const PlannedEntry& entry, const std::string& name) {
     std::string element = entry.source.prefix(set.family).to_string();
     if (entry.service) element += ',' + service_word(*entry.service);
     if (!entry.interface.empty()) element += ',' + entry.interface;
-    return fmt::format("add {} {} skbmark {:#x}/0xff", name, element, set.mark(entry));
+    std::string command = fmt::format("add {} {} skbmark {:#x}/0xff", name, element, set.mark(entry));
+    if (entry.timeout != 0) command += fmt::format(" timeout {}", entry.timeout);
+    if (entry.packets != 0 || entry.bytes != 0)
+        command += fmt::format(" packets {} bytes {}", entry.packets, entry.bytes);
+    if (!entry.comment.empty()) command += fmt::format(" comment \"{}\"", entry.comment);
+    return command;
 }
 
 std::string sets_text(const Plan& plan) {
@@ -126,8 +132,9 @@ std::optional<SetKind> known_kind(std::string_view type) {
     return std::nullopt;
 }
 
-std::optional<std::uint16_t> number(std::string_view word) {
-    std::uint16_t value = 0;
+template <typename Number>
+std::optional<Number> decimal(std::string_view word) {
+    Number value = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
     if (word.empty() || error != std::errc() || end != word.data() + word.size()) return std::nullopt;
     return value;
@@ -140,15 +147,16 @@ std::optional<ServiceRange> read_service(std::string_view word) {
     const std::string_view ports = word.substr(colon + 1);
     if (is_icmp(*protocol)) {
         const std::size_t slash = ports.find('/');
-        const auto type = number(ports.substr(0, slash));
-        const auto code = slash == ports.npos ? std::nullopt : number(ports.substr(slash + 1));
+        const auto type = decimal<std::uint16_t>(ports.substr(0, slash));
+        const auto code =
+            slash == ports.npos ? std::nullopt : decimal<std::uint16_t>(ports.substr(slash + 1));
         if (!type || !code || *type > 255 || *code > 255) return std::nullopt;
         const auto port = static_cast<std::uint16_t>(*type << 8 | *code);
         return ServiceRange{*protocol, port, port};
     }
     const std::size_t dash = ports.find('-');
-    const auto first = number(ports.substr(0, dash));
-    const auto last = dash == ports.npos ? first : number(ports.substr(dash + 1));
+    const auto first = decimal<std::uint16_t>(ports.substr(0, dash));
+    const auto last = dash == ports.npos ? first : decimal<std::uint16_t>(ports.substr(dash + 1));
     if (!first || !last || *last < *first) return std::nullopt;
     return ServiceRange{*protocol, *first, *last};
 }
@@ -163,10 +171,43 @@ std::vector<std::string_view> words_of(std::string_view line) {
     return words;
 }
 
-// What follows "add NAME".
-std::optional<PlannedEntry> read_entry(const PlannedSet& set, const std::vector<std::string_view>& words) {
-    if (words.size() != 5 || words[3] != "skbmark") return std::nullopt;
-    const std::string_view element = words[2];
+// What follows the element: all of it is known, or it is not understood.
+bool read_options(std::string_view text, PlannedEntry& entry) {
+    static constexpr std::string_view comment = " comment \"";
+    if (const std::size_t at = text.find(comment); at != text.npos) {
+        std::string_view quoted = text.substr(at + comment.size());
+        if (!quoted.ends_with('"')) return false;
+        quoted.remove_suffix(1);
+        if (!is_plain_comment(quoted, set_comment_most)) return false;
+        entry.comment = quoted;
+        text = text.substr(0, at);
+    }
+    const auto words = words_of(text);
+    bool marked = false;
+    for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+        const std::string_view value = words[i + 1];
+        if (words[i] == "skbmark") {
+            entry.drop = value == "0xd/0xff";
+            marked = entry.drop || value == "0xb/0xff" || value == "0xa/0xff";
+            if (!marked) return false;
+        } else if (words[i] == "timeout") {
+            const auto seconds = decimal<std::uint32_t>(value);
+            if (!seconds) return false;
+            entry.timeout = *seconds;
+        } else if (words[i] == "packets" || words[i] == "bytes") {
+            const auto count = decimal<std::uint64_t>(value);
+            if (!count) return false;
+            (words[i] == "packets" ? entry.packets : entry.bytes) = *count;
+        } else {
+            return false;
+        }
+    }
+    return marked && words.size() % 2 == 0;
+}
+
+// What follows "add NAME": an element, then options.
+std::optional<PlannedEntry> read_entry(const PlannedSet& set, std::string_view element,
+                                       std::string_view options) {
     const std::size_t comma = element.find(',');
     const auto prefix = parse_source(element.substr(0, comma));
     if (!prefix || prefix->address.family != set.family) return std::nullopt;
@@ -183,10 +224,7 @@ std::optional<PlannedEntry> read_entry(const PlannedSet& set, const std::vector<
         entry.interface = element.substr(comma + 1);
     }
     if ((set.kind == SetKind::ip || set.kind == SetKind::ip_port) && !prefix->is_host()) return std::nullopt;
-    if (words[4] == "0xd/0xff")
-        entry.drop = true;
-    else if (words[4] != "0xb/0xff" && words[4] != "0xa/0xff")
-        return std::nullopt;
+    if (!read_options(options, entry)) return std::nullopt;
     return entry;
 }
 
@@ -236,7 +274,9 @@ Result<std::vector<PlannedSet>> read_sets(std::string_view text) {
         } else if (words.size() >= 3 && words[0] == "add") {
             const auto set = names.find(words[1]);
             if (set == names.end()) return wrong();
-            auto entry = read_entry(sets[set->second], words);
+            // Of the line itself: a comment has blanks.
+            const auto behind = static_cast<std::size_t>(words[2].data() + words[2].size() - line.data());
+            auto entry = read_entry(sets[set->second], words[2], line.substr(behind));
             if (!entry) return wrong();
             sets[set->second].entries.push_back(std::move(*entry));
         } else {

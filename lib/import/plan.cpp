@@ -7,25 +7,40 @@
 #include <map>
 #include <set>
 
+#include "lib/import/comment.h"
 #include "lib/import/prefix_table.h"
 
 namespace synward {
 namespace {
 
+// The kernel keeps all interfaces of a network in one bucket, which holds 64 entries at most.
+constexpr std::size_t most_interfaces = 32;
+
+struct Claim {
+    bool drop = false;
+    std::uint32_t timeout = 0;  // as in LinearRule
+    std::uint32_t rule = 0;     // place in LinearRules::rules; behind the last: the policy
+};
+using Claims = PrefixTable<Claim>;
+using Sources = PrefixTable<bool>;
+
 // A rule goes into the last set of its kind, if it may be asked before the sets that
 // stand behind it: that is so unless an overlapping entry there says otherwise. Else
 // it opens a new set at the end. Within a set the longest prefix decides. Of two nested
 // prefixes the narrower one came first (or it would be shadowed), so that this is the
-// rule that would have matched first.
+// rule that would have matched first. Only what expires shadows nothing: a rule that it
+// comes before, and is not narrower than, opens a new set too.
 struct Group {
     SetKind kind = SetKind::net;  // net, net_port, net_iface
+    bool expires = false;         // some of what is in it
     // Of net_port: by the number of an elementary range of ports. Of net_iface: by interface.
-    std::map<unsigned, PrefixTable> tables;
-    PrefixTable anywhere[2];  // every source by verdict, whatever the table
+    std::map<unsigned, Claims> tables;
+    Sources anywhere[2];  // every source by verdict, whatever the table
 
-    void add(unsigned key, const Block& source, bool drop) {
-        tables[key].add(source, drop);
-        anywhere[drop].add(source, drop);
+    void add(unsigned key, const Block& source, const Claim& claim) {
+        tables[key].add(source, claim);
+        anywhere[claim.drop].add(source, true);
+        expires |= claim.timeout != 0;
     }
 };
 
@@ -72,15 +87,16 @@ class Planner {
 
     Result<void> run(const std::string& name, Plan& plan) {
         for (const PlannedSet& set : plan.sets) elements_ += set.elements();
-        for (const LinearRule& rule : rules_.rules) {
-            const auto taken = take_all(rule);
+        for (std::size_t i = 0; i < rules_.rules.size(); i++) {
+            const LinearRule& rule = rules_.rules[i];
+            const auto taken = take_all(rule, {rule.drop, rule.timeout, static_cast<std::uint32_t>(i)});
             if (!taken) return tl::unexpected(taken.error());
             (*taken ? plan.used : plan.shadowed).emplace(rule.chain, rule.rule);
         }
         if (rules_.drops) {
-            LinearRule policy;
-            policy.drop = true;
-            if (const auto taken = take_all(policy); !taken) return tl::unexpected(taken.error());
+            const auto taken =
+                take_all(LinearRule{}, {true, 0, static_cast<std::uint32_t>(rules_.rules.size())});
+            if (!taken) return tl::unexpected(taken.error());
         }
         join_groups();
         plan.without_effect += leave_out_same() + leave_out_accepts();
@@ -89,21 +105,26 @@ class Planner {
     }
 
   private:
+    // Null for the policy.
+    [[nodiscard]] const LinearRule* rule_of(const Claim& claim) const {
+        return claim.rule < rules_.rules.size() ? &rules_.rules[claim.rule] : nullptr;
+    }
+
     // False: earlier rules match all that this one does.
-    Result<bool> take_all(const LinearRule& rule) {
-        if (rule.source.length > 0 || kind_of(rule) == SetKind::net_iface) return take(rule);
+    Result<bool> take_all(const LinearRule& rule, const Claim& claim) {
+        if (rule.source.length > 0 || kind_of(rule) == SetKind::net_iface) return take(rule, claim);
         // hash:net has no prefix of length 0, but both halves of it.
         LinearRule half = rule;
         half.source = {0, 1};
-        const auto lower = take(half);
+        const auto lower = take(half, claim);
         if (!lower) return lower;
         half.source = {AddressNumber(1) << 127, 1};
-        const auto upper = take(half);
+        const auto upper = take(half, claim);
         if (!upper) return upper;
         return *lower || *upper;
     }
 
-    Result<bool> take(const LinearRule& rule) {
+    Result<bool> take(const LinearRule& rule, const Claim& claim) {
         if (net_.covers(rule.source)) return false;
         std::vector<unsigned> keys{0};
         const SetKind kind = kind_of(rule);
@@ -118,26 +139,38 @@ class Planner {
         }
         if (keys.empty()) return false;
 
-        Group& group = group_for(kind, rule);
+        Group& group = group_for(kind, keys, rule.source, claim);
         for (const unsigned key : keys) {
-            group.add(key, rule.source, rule.drop);
-            if (kind == SetKind::net) net_.add(rule.source, rule.drop);
-            if (kind == SetKind::net_port) port_[key].add(rule.source, rule.drop);
-            if (kind == SetKind::net_iface) iface_[key].add(rule.source, rule.drop);
-            elements_ += kind == SetKind::net_port ? ranges_[key].last - ranges_[key].first + 1U : 1U;
+            group.add(key, rule.source, claim);
+            if (claim.timeout == 0) shadow(kind, key).add(rule.source, true);
+            elements_ += elements_of(kind, key);
         }
-        if (elements_ > options_.most_entries) {
-            const SourceChain& chain = ruleset_.chains[rule.chain];
-            const std::string place =
-                chain.rules.empty() ? chain.name : ruleset_.place(chain, chain.rules[rule.rule]);
-            return fail(
-                ErrorCode::config,
-                fmt::format(
-                    "{}: with it the sets have more than {} elements, since a set holds every port of "
-                    "a range by itself; allow more by --max-entries\n    {}",
-                    place, options_.most_entries, chain.rules.empty() ? "" : chain.rules[rule.rule].text));
-        }
+        if (elements_ > options_.most_entries) return too_many(claim);
         return true;
+    }
+
+    tl::unexpected<Error> too_many(const Claim& claim) const {
+        std::string place = "the policy";
+        std::string_view text;
+        if (const LinearRule* rule = rule_of(claim)) {
+            const SourceChain& chain = ruleset_.chains[rule->chain];
+            place = ruleset_.place(chain, chain.rules[rule->rule]);
+            text = chain.rules[rule->rule].text;
+        }
+        return fail(
+            ErrorCode::config,
+            fmt::format("{}: with it the sets have more than {} elements, since a set holds every port of "
+                        "a range by itself; allow more by --max-entries\n    {}",
+                        place, options_.most_entries, text));
+    }
+
+    [[nodiscard]] std::size_t elements_of(SetKind kind, unsigned key) const {
+        return kind == SetKind::net_port ? ranges_[key].last - ranges_[key].first + 1U : 1U;
+    }
+
+    Sources& shadow(SetKind kind, unsigned key) {
+        if (kind == SetKind::net_port) return port_[key];
+        return kind == SetKind::net_iface ? iface_[key] : net_;
     }
 
     // May an entry be asked before all of this group?
@@ -145,47 +178,66 @@ class Planner {
         return !group.anywhere[!drop].meets(source);
     }
 
-    Group& group_for(SetKind kind, const LinearRule& rule) {
+    // Is there something that comes first until it expires, and would not in one set with it?
+    static bool waits(const Group& group, const std::vector<unsigned>& keys, const Block& source,
+                      const Claim& claim) {
+        return std::any_of(keys.begin(), keys.end(), [&](unsigned key) {
+            const auto table = group.tables.find(key);
+            return table != group.tables.end() &&
+                   table->second.any_around(source, [&](const Block& block, const Claim& around) {
+                       // A place has one entry.
+                       return around.timeout != 0 && (around.drop != claim.drop || block == source);
+                   });
+        });
+    }
+
+    Group& group_for(SetKind kind, const std::vector<unsigned>& keys, const Block& source,
+                     const Claim& claim) {
         for (std::size_t i = groups_.size(); i-- > 0;) {
-            if (groups_[i].kind == kind) return groups_[i];
-            if (!passes(groups_[i], rule.source, rule.drop)) break;
+            if (groups_[i].kind == kind) {
+                if (waits(groups_[i], keys, source, claim)) break;
+                return groups_[i];
+            }
+            if (!passes(groups_[i], source, claim.drop)) break;
         }
         groups_.push_back({});
         groups_.back().kind = kind;
         return groups_.back();
     }
 
-    // A group moves back into the next of its kind where nothing in between minds.
+    // A group moves back into the next of its kind where nothing in between minds. What is
+    // behind one that expires may have to wait there.
     void join_groups() {
         for (std::size_t i = groups_.size(); i-- > 0;) {
             std::size_t to = i + 1;
             while (to < groups_.size() && groups_[to].kind != groups_[i].kind) to++;
-            if (to == groups_.size()) continue;
+            if (to == groups_.size() || groups_[i].expires) continue;
             bool free = true;
             for (std::size_t between = i + 1; free && between < to; between++)
                 for (const auto& [key, table] : groups_[i].tables)
-                    for (const auto& [source, drop] : table.entries())
-                        free = free && passes(groups_[between], source, drop);
+                    for (const auto& [source, claim] : table.entries())
+                        free = free && passes(groups_[between], source, claim.drop);
             if (!free) continue;
             for (const auto& [key, table] : groups_[i].tables)
-                for (const auto& [source, drop] : table.entries()) groups_[to].add(key, source, drop);
+                for (const auto& [source, claim] : table.entries()) groups_[to].add(key, source, claim);
             groups_.erase(groups_.begin() + static_cast<std::ptrdiff_t>(i));
         }
     }
 
-    // What the next wider prefix of the same table says as well.
+    // What the next wider prefix of the same table says as well, and for good.
     std::size_t leave_out_same() {
         std::size_t left_out = 0;
         for (Group& group : groups_)
             for (auto& [key, table] : group.tables) {
-                std::vector<std::pair<Block, bool>> open;
+                std::vector<std::pair<Block, Claim>> open;
                 std::vector<Block> same;
-                for (const auto& [source, drop] : table.entries()) {
+                for (const auto& [source, claim] : table.entries()) {
                     while (!open.empty() && !open.back().first.contains(source)) open.pop_back();
-                    if (!open.empty() && open.back().second == drop)
+                    if (!open.empty() && open.back().second.drop == claim.drop &&
+                        open.back().second.timeout == 0)
                         same.push_back(source);
                     else
-                        open.emplace_back(source, drop);
+                        open.emplace_back(source, claim);
                 }
                 for (const Block& source : same) table.remove(source);
                 left_out += same.size();
@@ -193,53 +245,119 @@ class Planner {
         return left_out;
     }
 
-    // An entry that accepts has an effect only where something behind it drops.
+    // An entry that accepts has an effect only where something around or behind it drops.
     std::size_t leave_out_accepts() {
         std::size_t left_out = 0;
-        PrefixTable drops;  // of the groups behind
+        Sources drops;  // of the groups behind
         for (std::size_t i = groups_.size(); i-- > 0;) {
             for (auto& [key, table] : groups_[i].tables) {
                 std::vector<Block> idle;
-                for (const auto& [source, drop] : table.entries()) {
-                    if (drop || drops.meets(source)) continue;
-                    // Entries of one verdict are not nested directly, so a wider one drops.
-                    const bool* wider =
-                        source.length ? table.find(source.widened(source.length - 1)) : nullptr;
-                    if (!wider || !*wider) idle.push_back(source);
+                for (const auto& [source, claim] : table.entries()) {
+                    if (claim.drop || drops.meets(source)) continue;
+                    if (!table.any_around(source,
+                                          [](const Block&, const Claim& around) { return around.drop; }))
+                        idle.push_back(source);
                 }
                 for (const Block& source : idle) table.remove(source);
                 left_out += idle.size();
             }
             for (const auto& [key, table] : groups_[i].tables)
-                for (const auto& [source, drop] : table.entries())
-                    if (drop) drops.add(source, true);
+                for (const auto& [source, claim] : table.entries())
+                    if (claim.drop) drops.add(source, true);
         }
         return left_out;
     }
 
+    // In a set by interface the kernel's search ends at the longest network that is there, be
+    // it for other interfaces. Does one of `narrow` end it before one of `wide`?
+    static bool hides(const Claims& narrow, const Claims& wide) {
+        return std::any_of(narrow.entries().begin(), narrow.entries().end(), [&](const auto& entry) {
+            const Block& source = entry.first;
+            if (source.length == 0 || !wide.covers(source.widened(source.length - 1))) return false;
+            const Claim* same = wide.at(source);
+            return !same || same->timeout != 0;
+        });
+    }
+
+    // The tables of a group, as sets can hold them together. A packet comes by one interface,
+    // so that the order of sets by interface does not matter.
+    static std::vector<std::vector<unsigned>> shares(const Group& group) {
+        std::vector<std::vector<unsigned>> together;
+        for (const auto& [key, table] : group.tables) {
+            const auto fits = [&](const std::vector<unsigned>& share) {
+                if (group.kind != SetKind::net_iface) return true;
+                return share.size() < most_interfaces &&
+                       std::none_of(share.begin(), share.end(), [&](unsigned other) {
+                           const Claims& others = group.tables.at(other);
+                           return hides(table, others) || hides(others, table);
+                       });
+            };
+            const auto share = std::find_if(together.begin(), together.end(), fits);
+            if (share == together.end())
+                together.push_back({key});
+            else
+                share->push_back(key);
+        }
+        return together;
+    }
+
+    // The rule's own comment, or where it stands.
+    [[nodiscard]] std::string comment_of(const Claim& claim) const {
+        const LinearRule* linear = rule_of(claim);
+        if (!linear) return "policy";
+        const SourceChain& chain = ruleset_.chains[linear->chain];
+        const SourceRule& rule = chain.rules[linear->rule];
+        if (!rule.comment.empty()) return plain_comment(rule.comment, set_comment_most);
+        return plain_comment(ruleset_.nft ? fmt::format("handle {} of {}", rule.line, chain.name)
+                                          : fmt::format("line {}", rule.line),
+                             set_comment_most);
+    }
+
+    // How many elements became of each rule of the file, by chain and place.
+    [[nodiscard]] std::map<std::pair<std::size_t, std::size_t>, std::size_t> elements_by_rule() const {
+        std::map<std::pair<std::size_t, std::size_t>, std::size_t> elements;
+        for (const Group& group : groups_)
+            for (const auto& [key, table] : group.tables)
+                for (const auto& [source, claim] : table.entries())
+                    if (const LinearRule* rule = rule_of(claim))
+                        elements[{rule->chain, rule->rule}] += elements_of(group.kind, key);
+        return elements;
+    }
+
     void write(const std::string& name, Plan& plan) const {
+        const auto elements = elements_by_rule();
         unsigned number = 0;
         const unsigned bits = rules_.family == SW_IPV4 ? 32 : 128;
-        for (const Group& group : groups_) {
-            PlannedSet set;
-            set.family = rules_.family;
-            set.kind = group.kind;
-            if (options_.skip_cookies) set.accept = SW_MARK_ALLOW;
-            bool hosts = true;
-            for (const auto& [key, table] : group.tables)
-                for (const auto& [source, drop] : table.entries()) {
-                    PlannedEntry entry{source, {}, {}, drop};
-                    if (group.kind == SetKind::net_iface) entry.interface = rules_.interfaces[key];
-                    if (group.kind == SetKind::net_port) entry.service = ranges_[key];
-                    hosts &= source.length == bits;
-                    set.entries.push_back(std::move(entry));
-                }
-            if (set.entries.empty()) continue;
-            if (hosts && set.kind == SetKind::net) set.kind = SetKind::ip;
-            if (hosts && set.kind == SetKind::net_port) set.kind = SetKind::ip_port;
-            set.name = fmt::format("{}{}-{}", name, rules_.family == SW_IPV4 ? 4 : 6, ++number);
-            plan.sets.push_back(std::move(set));
-        }
+        for (const Group& group : groups_)
+            for (const std::vector<unsigned>& share : shares(group)) {
+                PlannedSet set;
+                set.family = rules_.family;
+                set.kind = group.kind;
+                if (options_.skip_cookies) set.accept = SW_MARK_ALLOW;
+                bool hosts = true;
+                for (const unsigned key : share)
+                    for (const auto& [source, claim] : group.tables.at(key).entries()) {
+                        PlannedEntry& entry = set.entries.emplace_back();
+                        entry.source = source;
+                        entry.drop = claim.drop;
+                        entry.timeout = claim.timeout;
+                        entry.comment = comment_of(claim);
+                        if (const LinearRule* rule = rule_of(claim);
+                            rule && elements.at({rule->chain, rule->rule}) == 1) {
+                            const SourceRule& origin = ruleset_.chains[rule->chain].rules[rule->rule];
+                            entry.packets = origin.packets;
+                            entry.bytes = origin.bytes;
+                        }
+                        if (group.kind == SetKind::net_iface) entry.interface = rules_.interfaces[key];
+                        if (group.kind == SetKind::net_port) entry.service = ranges_[key];
+                        hosts &= source.length == bits;
+                    }
+                if (set.entries.empty()) continue;
+                if (hosts && set.kind == SetKind::net) set.kind = SetKind::ip;
+                if (hosts && set.kind == SetKind::net_port) set.kind = SetKind::ip_port;
+                set.name = fmt::format("{}{}-{}", name, rules_.family == SW_IPV4 ? 4 : 6, ++number);
+                plan.sets.push_back(std::move(set));
+            }
     }
 
     const Ruleset& ruleset_;
@@ -247,10 +365,10 @@ class Planner {
     const ImportOptions& options_;
     Ranges ranges_;
     std::vector<Group> groups_;
-    // What any rule so far matches.
-    PrefixTable net_;
-    std::map<unsigned, PrefixTable> port_;
-    std::map<unsigned, PrefixTable> iface_;
+    // What any rule so far matches, for good.
+    Sources net_;
+    std::map<unsigned, Sources> port_;
+    std::map<unsigned, Sources> iface_;
     std::size_t elements_ = 0;
 };
 

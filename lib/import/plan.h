@@ -22,6 +22,10 @@ struct PlannedEntry {
     std::string interface;                // net_iface
     std::optional<ServiceRange> service;  // ip_port, net_port
     bool drop = false;
+    std::uint32_t timeout = 0;  // seconds; 0: stays
+    std::string comment;        // which rule it comes from: is_plain_comment(), or empty
+    std::uint64_t packets = 0;  // that the rule has matched, if the entry is all that became of it
+    std::uint64_t bytes = 0;
 
     // How many the kernel makes of it: it writes ranges of ports out.
     [[nodiscard]] std::size_t elements() const {
@@ -56,8 +60,9 @@ struct Plan {
     std::size_t without_effect = 0;  // entries left out: the verdict is the same without them
 };
 
-// Adds the sets of one family, named NAME4-1, NAME4-2 ... (NAME6-1 ...). Code `config`,
-// naming the rule, where the sets would have more than options.most_entries elements.
+// Adds the sets of one family, named NAME4-1, NAME4-2 ... (NAME6-1 ...). They decide as the
+// rules do now, and whenever some of those have expired. Code `config`, naming the rule,
+// where the sets would have more than options.most_entries elements.
 Result<void> plan_sets(const Ruleset& ruleset, const LinearRules& rules, const std::string& name,
                        const ImportOptions& options, Plan& plan);
 

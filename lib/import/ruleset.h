@@ -30,12 +30,17 @@ struct ServiceRange {
 // All that this protocol can begin a connection with.
 [[nodiscard]] std::vector<ServiceRange> whole_protocol(std::uint8_t protocol);
 
+struct RuleSource {
+    Prefix prefix;
+    std::uint32_t timeout = 0;  // seconds, then the rule does not match it any more; 0: it stays
+};
+
 // What a rule asks of a packet: one of each list that is there. An empty list that
 // is there matches nothing.
 struct RuleMatch {
     bool ipv4 = true;
     bool ipv6 = true;
-    std::optional<std::vector<Prefix>> sources;
+    std::optional<std::vector<RuleSource>> sources;
     std::optional<std::vector<std::string>> interfaces;  // it came in by
     std::optional<std::vector<ServiceRange>> services;
 };
@@ -49,9 +54,12 @@ enum class RuleTarget : std::uint8_t {
 };
 
 struct SourceRule {
-    unsigned line = 0;    // of the file; nft: the rule's handle
-    std::string text;     // as it stands there
-    std::string refusal;  // why sets cannot say it; empty: they can
+    unsigned line = 0;          // of the file; nft: the rule's handle
+    std::string text;           // as it stands there
+    std::string comment;        // its own; may be empty
+    std::string refusal;        // why sets cannot say it; empty: they can
+    std::uint64_t packets = 0;  // that it has matched, where the file tells
+    std::uint64_t bytes = 0;
     RuleMatch match;
     RuleTarget target = RuleTarget::nothing;
     std::size_t chain = 0;  // that it jumps to

@@ -12,82 +12,17 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "lib/abi/genetlink.h"
 #include "lib/import/evaluate.h"
+#include "lib/import/sweep.h"
 
 namespace synward {
 namespace {
 
 constexpr std::size_t one_by_one_steps = 50'000'000;
+static_assert(SW_NL_SETS_MAX <= 64, "the sweep has a bit for each set");
 
-// A rule or an entry, as the sweep over the addresses meets it.
-struct Item {
-    Block source;
-    std::uint32_t rank = 0;  // place of the rule, or of the entry's set
-    bool is_entry = false;
-    bool drop = false;
-
-    bool operator==(const Item&) const = default;
-};
-
-bool before(const Item& a, const Item& b) {
-    return a.source < b.source;
-}
-
-bool in_order(const Item& a, const Item& b) {
-    return std::tie(a.source, a.is_entry, a.rank, a.drop) < std::tie(b.source, b.is_entry, b.rank, b.drop);
-}
-
-// What both sides say where the sweep is.
-struct Region {
-    AddressNumber last = ~AddressNumber(0);
-    std::uint32_t rule = ~0U;  // the first that matches
-    bool rule_drops = false;
-    std::uint32_t set = ~0U;  // the first with an entry; of its entries the narrowest
-    bool set_drops = false;
-};
-
-// Where in the window both sides differ, if anywhere. `items` are sorted and inside it.
-std::optional<AddressNumber> sweep(const std::vector<Item>& items, const Block& window, bool policy,
-                                   std::size_t& regions) {
-    std::vector<Region> open{Region{}};
-    open.back().last = window.last();
-    open.back().rule_drops = policy;
-    std::optional<AddressNumber> differs;
-    const auto compare = [&](AddressNumber at) {
-        regions++;
-        if (open.back().rule_drops != open.back().set_drops && !differs) differs = at;
-    };
-    // Prefixes that end before `end`; each leaves a region behind it, unless something ends or begins there.
-    const auto close = [&](AddressNumber end, bool all) {
-        while (open.size() > 1 && (all || open.back().last < end)) {
-            const AddressNumber last = open.back().last;
-            open.pop_back();
-            if (open.back().last == last) continue;
-            if (all || last + 1 < end) compare(last + 1);
-        }
-    };
-    if (items.empty() || items[0].source.first != window.first) compare(window.first);
-    for (std::size_t i = 0; i < items.size(); i++) {
-        const Item& item = items[i];
-        close(item.source.first, false);
-        Region region = open.back();
-        region.last = item.source.last();
-        if (item.is_entry) {
-            if (item.rank <= region.set) {
-                region.set = item.rank;
-                region.set_drops = item.drop;
-            }
-        } else if (item.rank < region.rule) {
-            region.rule = item.rank;
-            region.rule_drops = item.drop;
-        }
-        open.push_back(region);
-        if (i + 1 == items.size() || items[i + 1].source.first != item.source.first)
-            compare(item.source.first);
-    }
-    close(0, true);
-    return differs;
-}
+using Item = SweepItem;
 
 class Verifier {
   public:
@@ -104,6 +39,10 @@ class Verifier {
 
     void run() {
         name_classes();
+        std::set<std::uint32_t> moments;
+        for (const LinearRule& rule : rules_.rules) moments.insert(rule.timeout);
+        moments.erase(0);
+        moments_.assign(moments.begin(), moments.end());
         prove();
         if (!proof_.counterexample) ask_boundaries();
         if (!proof_.counterexample) ask_random();
@@ -170,25 +109,33 @@ class Verifier {
             const std::string_view interface =
                 rule.interface == any_interface ? std::string_view()
                                                 : rules_.interfaces[static_cast<std::size_t>(rule.interface)];
-            sort_in({rule.source, static_cast<std::uint32_t>(i), false, rule.drop}, interface, rule.service);
+            sort_in({rule.source, static_cast<std::uint32_t>(i), Item::Kind::rule, rule.drop, rule.timeout},
+                    interface, rule.service);
         }
         for (std::size_t i = 0; i < sets_.size(); i++) {
             if (sets_[i].family != rules_.family) continue;
+            const auto rank = static_cast<std::uint32_t>(i);
             for (const PlannedEntry& entry : sets_[i].entries)
-                sort_in({entry.source, static_cast<std::uint32_t>(i), true, entry.drop}, entry.interface,
+                sort_in({entry.source, rank, Item::Kind::entry, entry.drop, entry.timeout}, entry.interface,
                         entry.service);
+            if (sets_[i].kind == SetKind::net_iface)
+                each_hidden(sets_[i],
+                            [&](const Block& source, std::string_view interface, std::uint32_t timeout) {
+                                of_interface.emplace_back(
+                                    interface, Item{source, rank, Item::Kind::hidden, false, timeout});
+                            });
         }
-        std::sort(common.begin(), common.end(), in_order);
-        for (auto& items : of_service) std::sort(items.begin(), items.end(), in_order);
+        std::sort(common.begin(), common.end(), sweeps_in_order);
+        for (auto& items : of_service) std::sort(items.begin(), items.end(), sweeps_in_order);
 
         for (const std::string& interface : interfaces_) {
             std::vector<Item> own;
             for (const auto& [name, item] : of_interface)
                 if (name == interface) own.push_back(item);
-            std::sort(own.begin(), own.end(), in_order);
+            std::sort(own.begin(), own.end(), sweeps_in_order);
             std::vector<Item> base;
             std::merge(common.begin(), common.end(), own.begin(), own.end(), std::back_inserter(base),
-                       before);
+                       sweeps_before);
             proof_.classes++;
             prove_window(base, Block{}, interface, std::nullopt);
             const Lengths lengths = lengths_of(base);
@@ -202,6 +149,39 @@ class Verifier {
                     proof_.whole = false;
                     return;
                 }
+            }
+        }
+    }
+
+    // Where a search of the set ends by a network that is there for other interfaces, before
+    // one that it has for this one. Calls with both, and for how long that is so.
+    template <typename Take>
+    static void each_hidden(const PlannedSet& set, const Take& take) {
+        std::map<Block, std::vector<const PlannedEntry*>> networks;
+        std::set<std::string_view> names;
+        for (const PlannedEntry& entry : set.entries) {
+            networks[entry.source].push_back(&entry);
+            names.insert(entry.interface);
+        }
+        for (const std::string_view name : names) {
+            std::vector<Block> around;  // networks of this interface
+            for (const auto& [source, entries] : networks) {
+                while (!around.empty() && !around.back().contains(source)) around.pop_back();
+                const PlannedEntry* own = nullptr;
+                std::uint32_t others = 0;
+                bool others_stay = false;
+                for (const PlannedEntry* entry : entries) {
+                    if (entry->interface == name) {
+                        own = entry;
+                    } else {
+                        others = std::max(others, entry->timeout);
+                        others_stay |= entry->timeout == 0;
+                    }
+                }
+                const bool is_there = others_stay || others != 0;
+                if (!around.empty() && is_there && (!own || own->timeout != 0))
+                    take(source, name, others_stay ? 0 : others);
+                if (own) around.push_back(source);
             }
         }
     }
@@ -227,16 +207,16 @@ class Verifier {
             for (unsigned length = 0; length < window.length; length++) {
                 if (!lengths[length]) continue;
                 const Item around{window.widened(length)};
-                for (auto item = std::lower_bound(base.begin(), base.end(), around, before);
+                for (auto item = std::lower_bound(base.begin(), base.end(), around, sweeps_before);
                      item != base.end() && item->source == around.source; ++item) {
                     items.push_back(*item);
                     items.back().source = window;  // the part that matters
                 }
             }
-            const auto inside = std::lower_bound(base.begin(), base.end(), Item{window}, before);
+            const auto inside = std::lower_bound(base.begin(), base.end(), Item{window}, sweeps_before);
             auto behind = std::partition_point(
                 inside, base.end(), [&](const Item& item) { return item.source.first <= window.last(); });
-            std::merge(inside, behind, at, end, std::back_inserter(items), before);
+            std::merge(inside, behind, at, end, std::back_inserter(items), sweeps_before);
             steps += items.size() + 20;
             if (steps > options_.most_steps) return false;
             prove_window(items, window, interface, service);
@@ -249,9 +229,10 @@ class Verifier {
     void prove_window(const std::vector<Item>& items, const Block& window, const std::string& interface,
                       const std::optional<ServiceRange>& service) {
         if (proof_.counterexample) return;
-        const auto differs = sweep(items, window, rules_.drops, proof_.regions);
+        const auto differs = sweep_regions(items, window, rules_.drops, proof_.regions);
         if (!differs) return;
-        TestPacket packet{rules_.family, *differs & ~(address_step(rules_.family) - 1), interface, 0, 0};
+        TestPacket packet{rules_.family, differs->source & ~(address_step(rules_.family) - 1), interface};
+        packet.after = differs->after;
         set_service(packet, service);
         report(packet);
     }
@@ -298,10 +279,18 @@ class Verifier {
         return bits & ~(address_step(rules_.family) - 1);
     }
 
+    const std::string& any_name() { return interfaces_[number(interfaces_.size())]; }
+
     std::optional<ServiceRange> any_service() {
         const std::uint64_t choice = number(services_.size() + 1);
         if (choice == services_.size()) return std::nullopt;
         return services_[choice];
+    }
+
+    // Now, or when something has expired.
+    std::uint32_t any_moment() {
+        if (moments_.empty() || number(2) == 0) return 0;
+        return moments_[number(moments_.size())];
     }
 
     // The edges of every rule's addresses with the edges of its ports, or with some ports.
@@ -311,7 +300,8 @@ class Verifier {
             const AddressNumber last = rule.source.last() & ~(step - 1);
             for (const AddressNumber source :
                  {rule.source.first - step, rule.source.first, last, last + step}) {
-                TestPacket packet{rules_.family, source, {}, 0, 0};
+                TestPacket packet{rules_.family, source, {}};
+                packet.after = any_moment();
                 if (rule.interface != any_interface)
                     packet.interface = rules_.interfaces[static_cast<std::size_t>(rule.interface)];
                 const auto ask_port = [&](std::uint8_t protocol, unsigned port) {
@@ -330,6 +320,8 @@ class Verifier {
                         ask_port(rule.service->protocol, port);
                 }
                 for (unsigned i = 0; i < 2; i++) {
+                    // What one interface has may hide what another has.
+                    if (i && rule.interface != any_interface) packet.interface = any_name();
                     set_service(packet, i ? any_service() : std::nullopt);
                     ask_port(packet.protocol, packet.port);
                 }
@@ -340,14 +332,15 @@ class Verifier {
 
     // Half of them near the rules: elsewhere little happens.
     TestPacket random_packet() {
-        TestPacket packet{rules_.family, any_address(), {}, 0, 0};
+        TestPacket packet{rules_.family, any_address(), {}};
+        packet.after = any_moment();
         std::optional<ServiceRange> service = any_service();
         if (!rules_.rules.empty() && number(2)) {
             const LinearRule& rule = rules_.rules[number(rules_.rules.size())];
             packet.source = (packet.source & (Block{0, rule.source.length}.last())) | rule.source.first;
             if (rule.service && number(4)) service = rule.service;
         }
-        packet.interface = interfaces_[number(interfaces_.size())];
+        packet.interface = any_name();
         set_service(packet, service);
         if (service)
             packet.port =
@@ -378,6 +371,7 @@ class Verifier {
     std::mt19937_64 random_;
     std::vector<std::string> interfaces_;
     std::vector<ServiceRange> services_;
+    std::vector<std::uint32_t> moments_;  // when something expires
 };
 
 }  // namespace
@@ -393,6 +387,7 @@ std::string packet_text(const TestPacket& packet) {
                             packet.port & 0xff);
     else
         text += fmt::format(" of protocol {}", packet.protocol);
+    if (packet.after != 0) text += fmt::format(", {} s later", packet.after);
     return text;
 }
 

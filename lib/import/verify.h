@@ -5,7 +5,8 @@
 //
 // The proof: the interfaces and the ports that rules or entries name divide all packets
 // into classes; within a class, the prefixes divide the addresses into regions in which
-// neither side changes its mind. Each region of each class is compared.
+// neither side changes its mind. Each region of each class is compared, where something
+// expires also when it has.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,8 @@ struct TestPacket {
     AddressNumber source = 0;
     std::string interface;  // empty: one that no rule names
     std::uint8_t protocol = 0;
-    std::uint16_t port = 0;  // as in ServiceRange
+    std::uint16_t port = 0;   // as in ServiceRange
+    std::uint32_t after = 0;  // seconds: what expires by then is gone
 };
 [[nodiscard]] std::string packet_text(const TestPacket& packet);
 
@@ -53,7 +55,7 @@ struct Proof {
     std::optional<std::string> counterexample;  // the first that was found
 };
 
-// `sets` of all families in their order; those of another family are left alone.
+// `sets` of all families in their order, at most 64; those of another family are left alone.
 void verify(const Ruleset& ruleset, const LinearRules& rules, const std::vector<PlannedSet>& sets,
             const ProofOptions& options, Proof& proof);
 

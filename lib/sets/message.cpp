@@ -194,10 +194,20 @@ bool SetListing::header(Bytes data) {
                 good = attributes.get(header_.initval);
                 break;
             case IPSET_ATTR_TIMEOUT:
+                good = attributes.get(header_.default_timeout);
                 header_.timeout = true;
                 break;
+            case IPSET_ATTR_HASHSIZE:
+                good = attributes.get(header_.hash_size);
+                break;
+            case IPSET_ATTR_BUCKETSIZE:
+                good = attributes.get(bits);
+                header_.bucket_size = bits;
+                break;
             case IPSET_ATTR_MARKMASK:
-                good = attributes.get(header_.packet_mark_mask);
+                // The only number that the kernel writes in its own byte order.
+                good = attributes.get(number);
+                header_.packet_mark_mask = htonl(number);
                 break;
             case IPSET_ATTR_NETMASK:
                 good =
@@ -216,6 +226,7 @@ bool SetListing::header(Bytes data) {
                 header_.counters = number & IPSET_FLAG_WITH_COUNTERS;
                 header_.comment = number & IPSET_FLAG_WITH_COMMENT;
                 header_.skbinfo = number & IPSET_FLAG_WITH_SKBINFO;
+                header_.forceadd = number & IPSET_FLAG_WITH_FORCEADD;
                 break;
             default:
                 break;
@@ -280,6 +291,12 @@ bool SetListing::entry(Bytes data) {
                 good = attributes.get(wide);
                 entry.mark = static_cast<std::uint32_t>(wide >> 32);
                 entry.mask = static_cast<std::uint32_t>(wide);
+                break;
+            case IPSET_ATTR_SKBPRIO:
+                good = attributes.get(entry.priority);
+                break;
+            case IPSET_ATTR_SKBQUEUE:
+                good = attributes.get(entry.queue);
                 break;
             case IPSET_ATTR_COMMENT:
                 good = attributes.get(entry.text);

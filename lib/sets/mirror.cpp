@@ -21,6 +21,8 @@ constexpr unsigned reconcile_share = 330;  // 0.3 %
 // So long a set that vanished still acts: scripts destroy a set to make it anew.
 constexpr auto grace = 10s;
 constexpr std::size_t most_prefixes = 65536;
+// What another process wrote is found within this, even if no set is looked at meanwhile.
+constexpr auto others_every = 1s;
 
 // Of this thread, in the kernel too: what it waits for others is no cost.
 nanoseconds cpu_time() {
@@ -71,11 +73,13 @@ void SetMirror::configure(const ClassifyConfig& classify, const SourcesConfig& s
     for (Bound& b : bound_) b.next_poll = {};
 }
 
-void SetMirror::add_interface(const std::string& name, std::vector<std::string> receivers, Write write) {
+void SetMirror::add_interface(const std::string& name, std::vector<std::string> receivers, Write write,
+                              InForce in_force) {
     remove_interface(name);
     targets_.push_back({.name = name,
                         .receivers = std::move(receivers),
                         .write = std::move(write),
+                        .in_force = std::move(in_force),
                         .status = {.name = name}});
 }
 
@@ -323,6 +327,20 @@ void SetMirror::leave_to_kernel(Target& target, bool apart) {
     target.status.kernel_only = left ? target.receivers : std::vector<std::string>();
 }
 
+// Whatever another process put there (synward load with another config), the sets decide.
+void SetMirror::look_for_others(Target& target, Clock::time_point now) {
+    // What could not be written is tried again in its own time.
+    if (!target.written || !target.status.problem.empty() || target.in_force()) return;
+    target.stale = true;
+    target.written = false;
+    target.status.overwritten++;
+    if (now < target.may_tell) return;
+    target.may_tell = now + 1min;
+    tell_(true, fmt::format("{}: another process replaced the denied and allowed sources; what the sets and "
+                            "the config say is put back",
+                            target.name));
+}
+
 void SetMirror::write(bool whole) {
     // One for all, unless a set tells interfaces apart.
     const bool apart = driver_->by_interface();
@@ -377,6 +395,7 @@ void SetMirror::write(bool whole) {
 
 std::optional<SetMirror::Change> SetMirror::round() {
     const auto now = Clock::now();
+    last_round_ = now;
     const bool reconcile = now >= next_reconcile_;
     const std::size_t before = index_ ? index_->size() : 0;
     Found found;
@@ -391,6 +410,7 @@ std::optional<SetMirror::Change> SetMirror::round() {
         rebuild();
         for (Target& target : targets_) target.stale = true;
     }
+    for (Target& target : targets_) look_for_others(target, now);
     if (reconcile)
         for (Target& target : targets_) target.stale = target.stale || !target.status.problem.empty();
     if (std::any_of(targets_.begin(), targets_.end(), [](const Target& t) { return t.stale; }))
@@ -408,8 +428,10 @@ std::optional<SetMirror::Change> SetMirror::round() {
 SetMirror::Clock::time_point SetMirror::next() const {
     auto next = next_reconcile_;
     if (configured_anew_) return {};
-    for (const Target& target : targets_)
+    for (const Target& target : targets_) {
         if (target.stale) return {};
+        next = std::min<Clock::time_point>(next, last_round_ + others_every);
+    }
     if (!reader_) return next;
     for (const Bound& bound : bound_) {
         next = std::min(next, bound.dirty ? bound.may_read : bound.next_poll);

@@ -36,6 +36,7 @@ struct MirrorStatus {
         std::string name;
         std::size_t entries = 0;  // in force
         std::uint64_t replaced = 0, updated = 0;
+        std::uint64_t overwritten = 0;  // by another process, and put back
         // Entries by interface are left to the kernel: it gets the packets by these devices.
         std::vector<std::string> kernel_only;
         std::string problem;
@@ -57,6 +58,8 @@ class SetMirror {
     // Puts the entries in force on one interface: all at once where `whole`, else by
     // what differs. An error leaves the old ones.
     using Write = std::function<Result<void>(std::vector<SourceEntry> wanted, bool whole)>;
+    // Whether packets still go by what was written there last. Asked in every round.
+    using InForce = std::function<bool()>;
     // What an administrator should read: once when it begins and once when it ends.
     using Tell = std::function<void(bool problem, const std::string& text)>;
 
@@ -69,7 +72,9 @@ class SetMirror {
     void configure(const ClassifyConfig& classify, const SourcesConfig& sources);
     // Of the same name: replaces it, and is written anew. `receivers` as
     // SetIndex::at_driver() has them.
-    void add_interface(const std::string& name, std::vector<std::string> receivers, Write write);
+    void add_interface(
+        const std::string& name, std::vector<std::string> receivers, Write write,
+        InForce in_force = [] { return true; });
     void remove_interface(std::string_view name);
 
     // Read at the next round; an empty name means every set.
@@ -112,7 +117,9 @@ class SetMirror {
         std::string name;
         std::vector<std::string> receivers;
         Write write;
+        InForce in_force;
         bool written = false;
+        Clock::time_point may_tell{};  // that it was overwritten
         bool stale = true;
         MirrorStatus::Interface status;
     };
@@ -129,6 +136,7 @@ class SetMirror {
     void ports_problem(Target& target, const std::string& why);
     void tell_undefined();
     void leave_to_kernel(Target& target, bool apart);
+    void look_for_others(Target& target, Clock::time_point now);
     void write(bool whole);
 
     std::optional<SetReader> reader_;
@@ -140,6 +148,7 @@ class SetMirror {
     std::shared_ptr<const SetIndex> index_;   // the sets
     std::shared_ptr<const SetIndex> driver_;  // the config's sources, then the sets
     bool configured_anew_ = false;
+    Clock::time_point last_round_{};
     Clock::time_point next_reconcile_{};
     std::uint64_t polls_ = 0, reads_ = 0, changes_ = 0, drift_ = 0;
     std::vector<UndefinedMark> undefined_;

@@ -12,13 +12,14 @@ Result<MirrorSummary> mirror_once(const Config& config, Instance& instance) {
     if (!lock) return tl::unexpected(lock.error());
     auto sources = instance.sources();
     if (!sources) return tl::unexpected(sources.error());
-    return mirror_once(config, instance.interface(), [&](std::vector<SourceEntry> wanted, bool) {
-        return sources->replace(std::move(wanted));
-    });
+    return mirror_once(
+        config, instance.interface(),
+        [&](std::vector<SourceEntry> wanted, bool) { return sources->replace(std::move(wanted)); },
+        sources->holds_others());
 }
 
 Result<MirrorSummary> mirror_once(const Config& config, const Interface& interface,
-                                  const SetMirror::Write& write) {
+                                  const SetMirror::Write& write, bool careful) {
     MirrorSummary summary;
     auto reader = SetReader::open();
     // A kernel without ipsets has none.
@@ -31,7 +32,7 @@ Result<MirrorSummary> mirror_once(const Config& config, const Interface& interfa
     mirror.configure(config.classify, config.sources);
     mirror.add_interface(interface.name, interface.receivers,
                          [&](std::vector<SourceEntry> wanted, bool whole) {
-                             auto done = mirror.complete();
+                             auto done = careful ? mirror.complete() : Result<void>();
                              if (done) done = write(std::move(wanted), whole);
                              if (!done) failure = done.error();
                              return done;

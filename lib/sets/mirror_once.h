@@ -22,8 +22,9 @@ struct MirrorSummary {
 // Puts the config's sources and the bound sets in force on the instance's interface, all
 // at once. On an error the old ones stay. Not while a daemon runs, which does it itself.
 Result<MirrorSummary> mirror_once(const Config& config, Instance& instance);
-// The same for this interface, given to `write`.
+// The same for this interface, given to `write`; `careful`: not while a set that is there
+// cannot be read, because entries of it may be in force.
 Result<MirrorSummary> mirror_once(const Config& config, const Interface& interface,
-                                  const SetMirror::Write& write);
+                                  const SetMirror::Write& write, bool careful);
 
 }  // namespace synward

@@ -51,6 +51,10 @@ struct SetHeader {
     unsigned netmask = 0;
     bool irregular = false;
     std::uint32_t packet_mark_mask = 0xffffffff;  // ip_mark: what of a packet's mark is compared
+    std::uint32_t default_timeout = 0;            // seconds, of entries that are added without one
+    std::uint32_t hash_size = 0;                  // buckets as they are now; 0: not told
+    unsigned bucket_size = 0;                     // entries that fit into one; 0: not told
+    bool forceadd = false;                        // full, it takes another entry's place
 
     bool operator==(const SetHeader&) const = default;
 };
@@ -71,6 +75,8 @@ struct SetEntry {
     std::string_view text;          // comment; valid during the call
     std::uint64_t packets = 0;      // counters, where the set has them
     std::uint64_t bytes = 0;
+    std::uint32_t priority = 0;  // skbprio: major << 16 | minor
+    std::uint16_t queue = 0;     // skbqueue
 };
 
 // Of the caller's network namespace at the time of open(). One thread at a time.

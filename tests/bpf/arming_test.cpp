@@ -2,6 +2,7 @@
 // `auto`: a service is armed by the rate of its SYNs and disarmed with hysteresis.
 #include "event_queue.h"
 #include "fixture.h"
+#include "lib/live_policy.h"
 #include "poll.h"
 
 namespace synward::bpf_test {
@@ -118,6 +119,86 @@ TEST_F(ArmingTest, AnEndedHoldTimeIsNotProlonged) {
     EXPECT_EQ(state().armings, 2u);
     EXPECT_EQ(state().trusted, 1u);
     EXPECT_EQ(count(SW_EVENT_DISARMED), 2u);
+}
+
+// Its cookies outlive an arming, and so do the clients that are on their way with them.
+TEST_F(ArmingTest, WhoWasAnsweredIsTakenAfterTheEnd) {
+    auto& service = policy.services[kAuto];
+    sw_state& of_auto = policy.states[kAuto];
+    const auto begin = static_cast<std::uint32_t>(ticks());
+    service.hold_ticks = 3600 * policy.config.hz;
+    of_auto.armed = of_auto.armings = 1;
+    of_auto.armed_at = begin;
+    store();
+    std::vector<Bytes> acks;
+    for (unsigned i = 0; i < 12; ++i) {
+        const Tcp tcp{
+            .source = 5000 + i, .destination = kAutoPort, .syn = true, .options = linux_syn_options()};
+        const Bytes frame = (i % 2 ? tcp6(tcp) : tcp4(tcp)).bytes();
+        const Outcome seen = send(frame);
+        ASSERT_EQ(seen.reason(), SW_REASON_SYN_ANSWERED);
+        acks.push_back(finishing_ack(frame, seen.frame).bytes());
+    }
+    auto ack = acks.begin();
+    const auto others = [&](sw_reason reason) {
+        for (const Tcp& tcp : {Tcp{.source = 9, .destination = kAutoPort, .ack_seq = 9, .ack = true},
+                               Tcp{.source = 9, .destination = kAutoPort, .fin = true, .syn = true},
+                               Tcp{.source = 9, .destination = kAutoPort, .syn = true},
+                               Tcp{.source = 9, .destination = kAutoPort, .rst = true}})
+            expect(tcp4(tcp), reason, kAuto);
+    };
+    const auto taken = [&] {
+        for (int i = 0; i < 2; ++i, ++ack) {
+            EXPECT_EQ(send(*ack).reason(), SW_REASON_ACK_VALIDATED);
+            EXPECT_EQ(send(*ack).reason(), SW_REASON_ACK_FOLLOWS);
+        }
+    };
+
+    of_auto.armed = 0;
+    store();
+    taken();
+    others(SW_REASON_SERVICE_IDLE);
+    service.mode = SW_MODE_MONITOR;
+    store();
+    taken();
+    service.mode = SW_MODE_OFF;
+    store();
+    taken();
+    others(SW_REASON_SERVICE_OFF);
+
+    // In mode cookie nobody notes how long; its end does.
+    of_auto = {};
+    service.mode = SW_MODE_COOKIE;
+    change_mode(of_auto, SW_MODE_OFF, SW_MODE_COOKIE, begin - 1'000'000'000);
+    change_mode(of_auto, SW_MODE_COOKIE, SW_MODE_AUTO, begin);
+    service.mode = SW_MODE_AUTO;
+    store();
+    taken();
+    others(SW_REASON_SERVICE_IDLE);
+
+    // Not for longer than cookies live, nor where none was ever given.
+    of_auto.armed_at = begin - service.hold_ticks - (2u << policy.config.epoch_shift) - SW_TICKS_LATE;
+    store();
+    EXPECT_EQ(send(*ack++).reason(), SW_REASON_SERVICE_IDLE);
+    of_auto = {};
+    of_auto.armed_at = begin;
+    store();
+    EXPECT_EQ(send(*ack++).reason(), SW_REASON_SERVICE_IDLE);
+}
+
+// Another CPU may have read a later time, and have written it already.
+TEST_F(ArmingTest, ATimeJustAheadIsNotAnEnd) {
+    auto& service = policy.services[kAuto];
+    service.hold_ticks = 10 * policy.config.hz;
+    service.arm_syns = 1'000'000;
+    service.disarm_syns = 100'000;
+    sw_state& of_auto = policy.states[kAuto];
+    of_auto.armed = of_auto.armings = 1;
+    of_auto.armed_at = static_cast<std::uint32_t>(ticks()) + SW_TICKS_LATE;
+    store();
+    for (int i = 0; i < 100; ++i) ASSERT_EQ(syn().reason(), SW_REASON_SYN_ANSWERED);
+    EXPECT_EQ(state().armed, 1u);
+    EXPECT_EQ(count(SW_EVENT_DISARMED), 0u);
 }
 
 // When nobody sends SYNs any more, nobody counts them: the hold time alone must do.

@@ -214,6 +214,7 @@ class GatewayTest : public FlowTest {
             "nft 'table inet synward_test { chain c { type filter hook input priority 0; "
             "ct state established accept; }; }'");
         policy.config.flags |= SW_FLAG_GATEWAY;
+        policy.services[kWeb].delivery = SW_DELIVERY_SYNPROXY;
         policy.ports[8091] = kWeb;
         policy.states[kWeb].armings = 1;  // the filter is not to be believed
         store();
@@ -284,9 +285,27 @@ TEST_F(FlowTest, AnAllowedSynOfAnIdleServiceStampsNothing) {
     EXPECT_EQ(bits_set(0) + bits_set(1), 0);
 }
 
+// A gateway has sockets, too.
+TEST_F(FlowTest, AGatewaysOwnConnectionsAreSockets) {
+    policy.config.flags |= SW_FLAG_GATEWAY;
+    policy.ports[8091] = kWeb;
+    policy.states[kWeb].armings = 1;
+    store();
+    for (const bool v6 : {false, true}) {
+        const Socket listener = listen_on(v6 ? kHost6 : kHost4, 8091);
+        const Connection connection = connect_to(listener, v6);
+        const Tcp tcp{.source = connection.client.port(), .destination = 8091, .ack = true};
+        expect(from_neighbour(v6, tcp), SW_REASON_FLOW_LEARNED);
+        expect(from_neighbour(v6, tcp), SW_REASON_FLOW_KNOWN);
+    }
+}
+
 // An attacker's packets leave no trace.
 TEST_F(FlowTest, SynsAndStraysAddNothing) {
+    policy.ports[8091] = kWeb;
+    store();
     for (unsigned i = 0; i < 200; ++i) {
+        expect(tcp4({.source = 1000 + i, .destination = 8091, .syn = true}), SW_REASON_SYN_NO_LISTENER);
         send(tcp4({.source = 1000 + i, .syn = true}).bytes());
         send(tcp6({.source = 1000 + i, .seq = i, .ack_seq = i, .ack = true}).bytes());
         send(tcp4({.source = 1000 + i, .rst = true}).bytes());

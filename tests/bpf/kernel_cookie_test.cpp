@@ -151,6 +151,32 @@ TEST_F(KernelCookieRefusedTest, SynsThatGetNoCookiePass) {
     expect(tcp6({.syn = true}), SW_REASON_SYN_NO_COOKIE);
 }
 
+// Of an arming's first two minutes: the listener has given cookies before.
+TEST_F(KernelCookieRefusedTest, ThoseOfBeforeTheArmingPass) {
+    const Sysctl always("net/ipv4/tcp_syncookies", "2");
+    for (const bool v6 : {false, true}) {
+        policy.web().delivery = SW_DELIVERY_KERNEL;
+        store();
+        const Tcp tcp{.source = 3000, .syn = true};
+        const Bytes frame = (v6 ? tcp6(tcp) : tcp4(tcp)).bytes();
+        const Outcome reply = send(frame);
+        ASSERT_EQ(reply.reason(), SW_REASON_SYN_ANSWERED);
+        const Bytes ack = finishing_ack(frame, reply.frame).bytes();
+
+        policy.web().delivery = SW_DELIVERY_REQSK;
+        sw_state& state = policy.states[kWeb];
+        state.armed_since = static_cast<std::uint32_t>(ticks());
+        store();
+        EXPECT_EQ(send(ack).reason(), SW_REASON_ACK_OLD_COOKIE);
+        Bytes forged = ack;
+        forged[(v6 ? 54 : 34) + 8] ^= 0x40;
+        EXPECT_EQ(send(forged).reason(), SW_REASON_STRAY_ACK);
+        state.armed_since -= 120 * policy.config.hz + SW_TICKS_LATE;
+        store();
+        EXPECT_EQ(send(ack).reason(), SW_REASON_STRAY_ACK);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Delivery, KernelCookieTest,
                          ::testing::Values(SW_DELIVERY_KERNEL, SW_DELIVERY_SYNPROXY), [](const auto& test) {
                              return test.param == SW_DELIVERY_KERNEL ? "kernel" : "synproxy";

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the program asks the kernel before it answers: is there a plain listener
 // for this address, and is this tuple free?
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 
 #include "fixture.h"
 #include "poll.h"
@@ -95,13 +98,46 @@ TEST_F(ListenerTest, AddressesOfOthersAreForwarded) {
     EXPECT_EQ(std::system("ip link del swtest0"), 0);
 }
 
+// Only the kernel has the keys to answer such a SYN.
+TEST_F(ListenerTest, WhoHasKeysGetsSignedSyns) {
+    const Bytes md5 = options({mss(1460), raw_option(19, 18, Bytes(16, 0x5a))});
+    const Bytes ao = options({mss(1460), raw_option(29, 16, Bytes(14, 0x5a))});
+    for (const bool v6 : {false, true}) {
+        const Socket listener = listen_on(v6 ? kHost6 : kHost4, kPort);
+        const auto signed_syn = [&](const Bytes& list) {
+            const Tcp tcp{.source = 40000, .destination = kPort, .syn = true, .options = list};
+            return v6 ? tcp6(tcp) : tcp4(tcp);
+        };
+        forget();
+        for (const Bytes& list : {md5, ao}) answered(signed_syn(list).bytes());
+        tcp_md5sig key{};
+        key.tcpm_addr.ss_family = v6 ? AF_INET6 : AF_INET;
+        key.tcpm_keylen = 6;
+        std::memcpy(key.tcpm_key, "secret", 6);
+        ASSERT_EQ(setsockopt(listener.fd(), IPPROTO_TCP, TCP_MD5SIG, &key, sizeof key), 0);
+        forget();
+        for (const Bytes& list : {md5, ao}) expect(signed_syn(list), SW_REASON_SYN_SIGNED);
+        answered(syn(v6 ? kHost6 : kHost4).bytes());
+    }
+}
+
 // A gateway protects what it does not hold.
 TEST_F(ListenerTest, AGatewayAsksForNoListener) {
     policy.config.flags |= SW_FLAG_GATEWAY;
     store();
-    answered(syn(kHost4).bytes());
-    answered(syn(address("203.0.113.9")).bytes());
-    answered(syn(kHost6).bytes());
+    // But for what it has itself.
+    expect(syn(kHost4), SW_REASON_SYN_NO_LISTENER);
+    {
+        const Socket own = listen_on(kHost4, kPort);
+        forget();
+        answered(syn(kHost4).bytes());
+    }
+    forget();
+    policy.services[kWeb].delivery = SW_DELIVERY_SYNPROXY;
+    policy.config.flags |= SW_FLAG_TIMESTAMP_COOKIE;
+    store();
+    for (const Address& behind : {kHost4, address("203.0.113.9"), kHost6})
+        EXPECT_EQ(send(syn(behind).bytes()).reason(), SW_REASON_SYN_ANSWERED);
 }
 
 // In a VRF connections of other listeners are not found again: the kernel is left alone.

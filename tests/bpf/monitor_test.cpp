@@ -74,7 +74,8 @@ TEST_F(MonitorTest, ConnectionsMadeUnderItLiveOnInModeAuto) {
                                : Ethernet{} / Packet(Ipv4{.source = kNeighbour4});
         Tcp tcp{.source = connection.client.port(), .destination = 8091, .syn = true};
         expect(from / tcp, SW_REASON_SYN_ANSWERED, kMonitor);
-        change_mode(policy.states[kMonitor], SW_MODE_MONITOR, SW_MODE_AUTO);
+        change_mode(policy.states[kMonitor], SW_MODE_MONITOR, SW_MODE_AUTO,
+                    static_cast<std::uint32_t>(ticks()));
         policy.services[kMonitor].mode = SW_MODE_AUTO;
         store();
         tcp.syn = false;

@@ -223,6 +223,7 @@ TEST_F(OddSynTest, MonitorOnlyCounts) {
 
 TEST_F(OddSynTest, AGatewayDoubtsToo) {
     policy.config.flags |= SW_FLAG_GATEWAY;
+    policy.services[kWeb].delivery = SW_DELIVERY_SYNPROXY;
     store();
     for (const bool v6 : {false, true}) expect(syn(v6, odd_list()), SW_REASON_SYN_ODD);
 }

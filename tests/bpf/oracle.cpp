@@ -25,6 +25,8 @@ bool is_bad_source(const Address& source, const Address& destination) {
     if (source == destination) return true;
     if (source.size() == 4) return source[0] == 0 || source[0] == 127 || source[0] >= 224;
     if (source[0] == 0xff) return true;  // multicast
+    static constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    if (std::equal(mapped.begin(), mapped.end(), source.begin())) return true;
     return std::all_of(source.begin(), source.end() - 1, [](auto byte) { return byte == 0; }) &&
            source.back() <= 1;  // :: and ::1
 }
@@ -34,14 +36,18 @@ std::pair<sw_reason, unsigned> Oracle::decide(const Segment& s) const {
     if (config.abi == 0) return {SW_REASON_NO_POLICY, kNone};
     const unsigned index = s.port ? policy_.service_of(s.destination, *s.port) : kNone;
     const sw_service& service = policy_.services[index];
-    if (s.fault && !s.port) return {*s.fault, kNone};
+    const bool group = s.mac_destination[0] & 1;
+    const bool for_others =
+        group || ((config.flags & SW_FLAG_CHECK_MAC) &&
+                  !std::equal(s.mac_destination.begin(), s.mac_destination.end(), config.mac));
+    if (s.fault && !s.port) {
+        const bool judged = kind_of(*s.fault) == Kind::policy;
+        return {judged && for_others ? SW_REASON_NOT_OURS : *s.fault, kNone};
+    }
     if (index == kNone) return {SW_REASON_NO_SERVICE, kNone};
     if (service.mode == SW_MODE_OFF) return {SW_REASON_SERVICE_OFF, index};
 
-    const bool group = s.mac_destination[0] & 1;
-    if (group || ((config.flags & SW_FLAG_CHECK_MAC) &&
-                  !std::equal(s.mac_destination.begin(), s.mac_destination.end(), config.mac)))
-        return {SW_REASON_NOT_OURS, index};
+    if (for_others) return {SW_REASON_NOT_OURS, index};
     switch (policy_.fate_of(s.source, s.port.value_or(0))) {
         case SW_FATE_DENY:
             return {SW_REASON_SOURCE_DENIED, index};
@@ -103,10 +109,11 @@ sw_reason Oracle::decide_syn(const Segment& s, unsigned index) const {
 
 sw_reason Oracle::decide_armed(const Segment& s, unsigned index) const {
     const unsigned flags = s.flags & (kFin | kSyn | kRst | kAck);
+    const bool behind = policy_.services[index].delivery == SW_DELIVERY_SYNPROXY;
     if (!flags || ((flags & kSyn) && (flags & (kFin | kRst)))) return SW_REASON_BAD_FLAGS;
     if (is_bad_source(s.source, s.destination)) return SW_REASON_BAD_SOURCE;
     if (flags == kSyn) {
-        if (policy_.config.flags & SW_FLAG_GATEWAY) return decide_syn(s, index);
+        if (behind) return decide_syn(s, index);
         switch (listener(s.destination, *s.port)) {
             case SW_LISTENER_NONE:
                 return SW_REASON_SYN_NO_LISTENER;
@@ -122,7 +129,7 @@ sw_reason Oracle::decide_armed(const Segment& s, unsigned index) const {
         if (policy_.services[index].delivery == SW_DELIVERY_REQSK &&
             verify(s, epoch_, policy_.config.keyring))
             return SW_REASON_ACK_VALIDATED;
-    if (!(policy_.config.flags & SW_FLAG_GATEWAY)) {
+    if (!behind) {
         const auto kind = listener(s.destination, *s.port);
         if (kind == SW_LISTENER_NONE || kind == SW_LISTENER_FORWARDED) return SW_REASON_NO_LISTENER;
     }

@@ -60,22 +60,6 @@ TEST(ConfigError, UnknownKeysWithTheOneThatWasMeant) {
                 AllOf(HasSubstr("known are reply_rate, prefix_rate, flows"), Not(HasSubstr("did you mean"))));
 }
 
-TEST(ConfigError, DeliveriesThatResetWhatAGatewayForwards) {
-    for (const char* word : {"reqsk", "kernel"}) {
-        const std::string line = "delivery = \"" + std::string(word) + "\"\n";
-        EXPECT_THAT(refusal("[daemon]\ngateway = true\n" + service(line)),
-                    AllOf(HasSubstr("test.toml:6:12: service.web.delivery: '" + std::string(word) +
-                                    "' needs a listener"),
-                          HasSubstr("auto and synproxy are allowed")));
-        EXPECT_THAT(refusal("[defaults]\n" + line + "[daemon]\ngateway = true\n" + service("")),
-                    HasSubstr("test.toml:2:12: defaults.delivery: "));
-        EXPECT_THAT(
-            refusal(service(line) + "[[service]]\nname = \"b\"\nport = 81\ndelivery = \"synproxy\"\n"),
-            HasSubstr("service.web.delivery: "));
-        EXPECT_TRUE(parse_config("[daemon]\ngateway = false\n" + service(line), "t"));
-    }
-}
-
 TEST(ConfigError, WordsThatAreNotAllowed) {
     EXPECT_THAT(refusal(service("mode = \"always\"\n")),
                 AllOf(HasSubstr("test.toml:4:8: service.web.mode: 'always' is unknown"),

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "lib/gateway.h"
+
 namespace synward {
 namespace {
 
@@ -192,33 +194,27 @@ allow = "2001:db8::/48"
     EXPECT_THAT(config.sources.allow, ElementsAre(*Prefix::parse("2001:db8::/48")));
 }
 
-TEST(Config, AGatewaysOwnServicesKeepTheirDelivery) {
-    const std::string own = "[daemon]\ngateway = true\n[[service]]\nname = \"ssh\"\nport = 22\n";
-    EXPECT_EQ(parsed(own + "address = \"local\"\n").services[0].settings.delivery, SW_DELIVERY_AUTO);
-    EXPECT_EQ(parsed(own + "address = \"192.0.2.1\"\ndelivery = \"reqsk\"\n").services[0].settings.delivery,
-              SW_DELIVERY_REQSK);
-    // An address alone may be that of a server behind.
-    EXPECT_EQ(parsed(own + "address = \"192.0.2.1\"\n").services[0].settings.delivery, SW_DELIVERY_SYNPROXY);
-}
-
-TEST(Config, AGatewayDeliversBySynproxy) {
+TEST(Config, WhatAGatewayForwards) {
+    const auto forwarded = [](const std::string& text) {
+        const Config config = parsed(text);
+        std::string services;
+        for (const ServiceConfig& s : config.services)
+            if (may_be_forwarded(config, s)) services += s.name;
+        return services;
+    };
     const std::string services =
         "[[service]]\nname = \"a\"\nport = 80\n[[service]]\nname = \"b\"\nport = 81\n";
-    Config config = parsed("[daemon]\ngateway = true\n" + services);
-    EXPECT_EQ(config.defaults.delivery, SW_DELIVERY_SYNPROXY) << "of services that listeners will make";
-    EXPECT_EQ(config.services[0].settings.delivery, SW_DELIVERY_SYNPROXY);
-    EXPECT_EQ(config.services[1].settings.delivery, SW_DELIVERY_SYNPROXY);
-    // One that says so makes it a gateway, for the others as well.
-    config = parsed(services + "delivery = \"synproxy\"\n");
-    EXPECT_EQ(config.services[0].settings.delivery, SW_DELIVERY_SYNPROXY);
-    // Unless it is said not to be one; then listeners are looked up.
-    config = parsed("[daemon]\ngateway = false\n" + services + "delivery = \"synproxy\"\n");
-    EXPECT_EQ(config.services[0].settings.delivery, SW_DELIVERY_AUTO);
-    // A default that no service inherits stands in nobody's way.
-    EXPECT_TRUE(
-        parse_config("[defaults]\ndelivery = \"reqsk\"\n[[service]]\nname = \"a\"\nport = 80\n"
-                     "delivery = \"synproxy\"\n",
-                     "t"));
+    EXPECT_EQ(forwarded(services), "");
+    EXPECT_EQ(forwarded("[daemon]\ngateway = true\n" + services), "ab");
+    // An address alone may be that of a server behind.
+    EXPECT_EQ(forwarded("[daemon]\ngateway = true\n" + services + "address = \"192.0.2.1\"\n"), "ab");
+    EXPECT_EQ(forwarded("[daemon]\ngateway = true\n" + services + "address = \"local\"\n"), "a");
+    // Who names a delivery gets it: with these two, what is forwarded passes.
+    EXPECT_EQ(forwarded("[daemon]\ngateway = true\n" + services + "delivery = \"reqsk\"\n"), "a");
+    EXPECT_EQ(forwarded("[daemon]\ngateway = true\n[defaults]\ndelivery = \"kernel\"\n" + services), "");
+    // One that says synproxy makes it a gateway, for the others as well; unless it is said not to be one.
+    EXPECT_EQ(forwarded(services + "delivery = \"synproxy\"\n"), "a");
+    EXPECT_EQ(forwarded("[daemon]\ngateway = false\n" + services + "delivery = \"synproxy\"\n"), "");
 }
 
 TEST(Config, OnePortMayBelongToTwoServicesOnTwoAddresses) {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every header compiles alone: a file is made for each that includes it twice
 # and nothing else. Those of lib/abi also as C11 and as BPF.
-file(GLOB library_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lib/*.h
-     ${PROJECT_SOURCE_DIR}/lib/decide/*.h ${PROJECT_SOURCE_DIR}/lib/escalation/*.h ${PROJECT_SOURCE_DIR}/lib/sets/*.h)
 file(GLOB abi_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lib/abi/*.h)
+file(GLOB_RECURSE library_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lib/*.h)
+list(REMOVE_ITEM library_headers ${abi_headers})
 
 set(alone)
 foreach(header IN LISTS library_headers abi_headers)

@@ -66,7 +66,7 @@ TEST(Host, ChoosesADeliveryAndSaysWhy) {
     EXPECT_EQ(choose_delivery(SW_DELIVERY_SYNPROXY, host)->delivery, SW_DELIVERY_SYNPROXY);
 }
 
-TEST(Host, OnAGatewayOnlySynproxyDelivers) {
+TEST(Host, WhatIsForwardedIsSynproxys) {
     for (const bool reqsk : {false, true}) {
         HostFacts host;
         host.reqsk = reqsk;
@@ -75,12 +75,6 @@ TEST(Host, OnAGatewayOnlySynproxyDelivers) {
         EXPECT_EQ(choice->delivery, SW_DELIVERY_SYNPROXY);
         EXPECT_THAT(choice->why, HasSubstr("forwarded"));
         EXPECT_TRUE(choose_delivery(SW_DELIVERY_SYNPROXY, host, true));
-        for (const sw_delivery wrong : {SW_DELIVERY_REQSK, SW_DELIVERY_KERNEL}) {
-            const auto refused = choose_delivery(wrong, host, true);
-            ASSERT_FALSE(refused);
-            EXPECT_EQ(refused.error().code, ErrorCode::config);
-            EXPECT_THAT(refused.error().message, HasSubstr("use 'synproxy' or 'auto'"));
-        }
     }
 }
 

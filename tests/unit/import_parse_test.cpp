@@ -8,6 +8,7 @@
 namespace synward {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -38,7 +39,7 @@ std::string refusal(const std::string& text, const ImportOptions& options = {}) 
     return result ? "accepted" : result.error().message;
 }
 
-// The lines of sets.ipset that add, without the names' number.
+// The lines of sets.ipset that add, without their comments.
 std::string entries(const std::string& text, const ImportOptions& options = {}) {
     const auto result = convert(text, options);
     if (!result) return result.error().message;
@@ -47,7 +48,8 @@ std::string entries(const std::string& text, const ImportOptions& options = {}) 
         for (const PlannedEntry& entry : set.entries)
             (void)each_command({set.name, set.kind, set.family, {entry}}, set.name,
                                [&](const std::string& command) -> Result<void> {
-                                   if (command.starts_with("add")) added += command.substr(4) + "\n";
+                                   if (command.starts_with("add"))
+                                       added += command.substr(4, command.find(" comment \"") - 4) + "\n";
                                    return {};
                                });
     return added;
@@ -73,7 +75,7 @@ TEST(ImportIptables, ReadsWhatRulesSay) {
     EXPECT_EQ(
         entries(iptables(
             "[3:4] -A INPUT -s 192.0.2.77/255.255.255.0 -m comment --comment \"a -j \\\" b\" -j DROP\n")),
-        "t4-1 192.0.2.0/24 skbmark 0xd/0xff\n");
+        "t4-1 192.0.2.0/24 skbmark 0xd/0xff packets 3 bytes 4\n");
     EXPECT_EQ(entries(iptables("-A INPUT -s 192.0.2.1 -p udp -m multiport --dports 53,67:68 -j DROP\n")),
               "t4-1 192.0.2.1,udp:53 skbmark 0xd/0xff\nt4-1 192.0.2.1,udp:67-68 skbmark 0xd/0xff\n");
     EXPECT_EQ(entries(iptables("-A INPUT -m iprange --src-range 192.0.2.4-192.0.2.9 -j DROP\n")),
@@ -188,7 +190,7 @@ TEST(ImportNft, ReadsWhatRulesSay) {
         entries(nft({saddr(R"("@bad")") + drop},
                     R"(, {"set": {"family": "inet", "table": "filter", "name": "bad", "type": "ipv4_addr",)"
                     R"( "elem": [{"elem": {"val": "192.0.2.1", "timeout": 5}}]}})")),
-        "t4-1 192.0.2.1 skbmark 0xd/0xff\n");
+        "t4-1 192.0.2.1 skbmark 0xd/0xff timeout 5\n");
     // A port of both families.
     EXPECT_EQ(
         entries(nft(
@@ -232,6 +234,97 @@ TEST(ImportNft, RefusesByHandleAndReason) {
         R"(, {"chain": {"family": "ip", "table": "mine", "name": "in", "type": "filter", "hook": "input"}})";
     EXPECT_THAT(refusal(nft({}, twice)), HasSubstr("two chains see the same packets"));
     EXPECT_EQ(refusal(nft({}, twice), {.table = "mine"}), "accepted");
+}
+
+// Which rule an entry was, and what it has matched.
+TEST(ImportEntries, HaveTheCommentOfTheirRuleOrItsPlace) {
+    const auto comments = [](const std::string& text) {
+        std::vector<std::string> found;
+        const auto result = convert(text);
+        if (!result) return std::vector{result.error().message};
+        for (const PlannedSet& set : result->plan.sets)
+            for (const PlannedEntry& entry : set.entries) found.push_back(entry.comment);
+        EXPECT_THAT(result->files.at(0).text, HasSubstr(" timeout 0 counters comment skbinfo\n"));
+        EXPECT_THAT(result->files.at(0).text, HasSubstr(" comment \"" + found.back() + "\"\n"));
+        return found;
+    };
+    EXPECT_THAT(comments(iptables("-A INPUT -s 192.0.2.1 -j DROP\n"
+                                  "-A INPUT -s 192.0.2.2 -m comment --comment spammers -j DROP\n"
+                                  "-A INPUT -s 192.0.2.3 -m comment --comment \"say \\\"no\\\" \\\\ \t!\" -j "
+                                  "DROP\n")),
+                ElementsAre("line 4", "spammers", "say 'no' \\  !"));
+    EXPECT_THAT(comments(iptables("", "DROP")), ElementsAre("policy", "policy"));
+    // ipset takes "-q" for its own option wherever it stands.
+    EXPECT_THAT(comments(iptables("-A INPUT -s 192.0.2.1 -m comment --comment -q -j DROP\n")),
+                ElementsAre(" -q"));
+    // Cut between characters.
+    EXPECT_THAT(comments(iptables("-A INPUT -s 192.0.2.1 -m comment --comment " + std::string(254, 'x') +
+                                  "\u00fc -j DROP\n")),
+                ElementsAre(std::string(254, 'x')));
+    std::string own = nft({saddr(R"("192.0.2.1")") + drop, saddr(R"("192.0.2.2")") + drop});
+    own.replace(own.find(R"("expr")"), 0, R"("comment": "mine \" own", )");
+    EXPECT_THAT(comments(own), ElementsAre("mine ' own", "handle 11 of inet filter input"));
+}
+
+TEST(ImportEntries, CountOnIfTheyAreAllThatARuleBecame) {
+    EXPECT_EQ(entries(iptables("[3:180] -A INPUT -s 192.0.2.1 -j DROP\n"
+                               "[5:300] -A INPUT -s 192.0.2.2 -p tcp -m multiport --dports 22,80 -j DROP\n"
+                               "[x:y] -A INPUT -s 192.0.2.3 -j DROP\n"
+                               "-A INPUT -s 192.0.2.4 -c 7 8 -j DROP\n")),
+              "t4-1 192.0.2.1 skbmark 0xd/0xff packets 3 bytes 180\nt4-1 192.0.2.3 skbmark 0xd/0xff\n"
+              "t4-1 192.0.2.4 skbmark 0xd/0xff packets 7 bytes 8\n"
+              "t4-2 192.0.2.2,tcp:22 skbmark 0xd/0xff\nt4-2 192.0.2.2,tcp:80 skbmark 0xd/0xff\n");
+    std::string rule = saddr(R"("192.0.2.1")") + R"(, {"counter": {"packets": 9, "bytes": 99}})" + drop;
+    EXPECT_EQ(entries(nft({rule})), "t4-1 192.0.2.1 skbmark 0xd/0xff packets 9 bytes 99\n");
+}
+
+// Of the family inet, with these elements.
+std::string named_set(const std::string& name, const std::string& elements) {
+    return R"(, {"set": {"family": "inet", "table": "filter", "name": ")" + name +
+           R"(", "type": "ipv4_addr", "elem": [)" + elements + "]}}";
+}
+const std::string accept = R"(, {"accept": null}])";
+
+TEST(ImportTimeouts, AreKept) {
+    EXPECT_EQ(
+        entries(nft({saddr(R"("@few")") + accept, saddr(R"("192.0.2.0/24")") + drop},
+                    named_set("few", R"({"elem": {"val": "192.0.2.1", "timeout": 600, "expires": 590}},)"
+                                     R"( {"elem": {"val": "192.0.2.2", "expires": 0}}, "192.0.2.3")"))),
+        "t4-1 192.0.2.0/24 skbmark 0xd/0xff\nt4-1 192.0.2.1 skbmark 0xb/0xff timeout 590\n"
+        "t4-1 192.0.2.2 skbmark 0xb/0xff timeout 1\nt4-1 192.0.2.3 skbmark 0xb/0xff\n");
+    // What is wider and comes first decides until it expires: within one set it would not.
+    EXPECT_EQ(
+        entries(nft(
+            {saddr(R"("@wide")") + drop, saddr(R"("192.0.2.1")") + accept, saddr(R"("192.0.0.0/16")") + drop},
+            named_set("wide", R"({"elem": {"val": {"prefix": {"addr": "192.0.2.0", "len": 24}},)"
+                              R"( "expires": 60}})"))),
+        "t4-1 192.0.2.0/24 skbmark 0xd/0xff timeout 60\nt4-2 192.0.0.0/16 skbmark 0xd/0xff\n"
+        "t4-2 192.0.2.1 skbmark 0xb/0xff\n");
+    // Nor does it cover the same again.
+    EXPECT_EQ(entries(nft({saddr(R"("@one")") + drop, saddr(R"("192.0.2.1")") + drop},
+                          named_set("one", R"({"elem": {"val": "192.0.2.1", "expires": 60}})"))),
+              "t4-1 192.0.2.1 skbmark 0xd/0xff timeout 60\nt4-2 192.0.2.1 skbmark 0xd/0xff\n");
+}
+
+TEST(ImportTimeouts, AreToldWhereTheyAreNot) {
+    const auto notes = [](const std::string& text) {
+        std::string all;
+        const auto result = convert(text);
+        if (!result) return result.error().message;
+        for (const std::string& note : result->notes) all += note + "\n";
+        return all;
+    };
+    const auto of = [&](const std::string& element) {
+        return notes(nft({saddr(R"("@one")") + drop}, named_set("one", element)));
+    };
+    EXPECT_THAT(of(R"({"elem": {"val": "192.0.2.1", "expires": 60}})"), HasSubstr("1 entries expire"));
+    EXPECT_THAT(of(R"({"elem": {"val": "192.0.2.1", "expires": 3000000}})"), HasSubstr("more than 24 days"));
+    EXPECT_THAT(of(R"("192.0.2.1")"), Not(HasSubstr("expire")));
+    EXPECT_THAT(
+        notes(nft(
+            {R"([{"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "@ports"}})" + drop},
+            named_set("ports", R"({"elem": {"val": "eth0", "expires": 60}})"))),
+        HasSubstr("became parts of entries that stay"));
 }
 
 TEST(ImportNotes, SayWhatChanges) {

@@ -8,6 +8,7 @@
 #include "lib/import/convert.h"
 #include "lib/import/evaluate.h"
 #include "lib/import/export.h"
+#include "lib/import/plan.h"
 
 namespace synward {
 namespace {
@@ -204,8 +205,13 @@ std::vector<ExportedSet> as_read(const std::vector<PlannedSet>& sets) {
         for (const PlannedEntry& entry : set.entries) {
             const ServiceRange range = entry.service.value_or(ServiceRange{});
             for (unsigned port = range.first; port <= range.last; port++)
-                one.entries.push_back({entry.source.prefix(set.family), static_cast<std::uint16_t>(port),
-                                       range.protocol, set.mark(entry), false, entry.interface, 0});
+                one.entries.push_back({.prefix = entry.source.prefix(set.family),
+                                       .port = static_cast<std::uint16_t>(port),
+                                       .protocol = range.protocol,
+                                       .interface = entry.interface,
+                                       .mark = set.mark(entry),
+                                       .mask = SW_MARK_CLASS_MASK,
+                                       .comment = entry.comment});
         }
     }
     return read;
@@ -231,6 +237,63 @@ TEST_P(ImportFamilies, WhatIsExportedMeansTheSame) {
                 << exported->text;
     }
     EXPECT_GT(compared, 25U);
+}
+
+// A ruleset some of whose sources expire, as elements of nft's sets do.
+Result<Ruleset> expiring(unsigned seed, bool ipv6) {
+    Maker random(seed, ipv6);
+    auto ruleset = parse_ruleset(random.ruleset(), {});
+    if (!ruleset) return ruleset;
+    for (SourceChain& chain : ruleset->chains)
+        for (SourceRule& rule : chain.rules)
+            if (rule.match.sources && random.below(2))
+                for (RuleSource& source : *rule.match.sources) source.timeout = 60 * (1 + random.below(3));
+    return ruleset;
+}
+constexpr std::uint32_t moments[] = {0, 59, 60, 120, 150, 180};
+
+TEST_P(ImportFamilies, SetsDecideAsRulesThatExpire) {
+    const auto packets = world(GetParam());
+    unsigned expressible = 0;
+    unsigned wrong = 0;
+    for (unsigned seed = 1; seed <= 60; seed++) {
+        const auto ruleset = expiring(seed, GetParam() == SW_IPV6);
+        ASSERT_TRUE(ruleset) << ruleset.error().message;
+        const auto rules = flatten(*ruleset, GetParam());
+        if (!rules) continue;
+        Plan plan;
+        const auto planned = plan_sets(*ruleset, *rules, "t", {}, plan);
+        ASSERT_TRUE(planned) << planned.error().message;
+        ASSERT_LE(plan.sets.size(), 64U);
+        expressible++;
+        Proof proof;
+        verify(*ruleset, *rules, plan.sets, few(seed), proof);
+        EXPECT_TRUE(proof.whole);
+        EXPECT_FALSE(proof.counterexample) << *proof.counterexample << "\nseed " << seed;
+        const auto differs = [&](const std::vector<PlannedSet>& sets) {
+            const SetSearch search(sets, GetParam());
+            for (std::size_t i = seed % 31; i < packets.size(); i += 31)
+                for (const std::uint32_t moment : moments) {
+                    TestPacket packet = packets[i];
+                    packet.after = moment;
+                    if (ask_ruleset(*ruleset, packet).drop != sets_drop(search, packet))
+                        return packet_text(packet);
+                }
+            return std::string();
+        };
+        EXPECT_EQ(differs(plan.sets), "") << "seed " << seed;
+        // And the proof finds entries that stay too long.
+        auto sets = plan.sets;
+        for (PlannedSet& set : sets)
+            for (PlannedEntry& entry : set.entries)
+                if (entry.timeout != 0) entry.timeout += 30;
+        if (differs(sets).empty()) continue;
+        wrong++;
+        verify(*ruleset, *rules, sets, few(seed), proof);
+        EXPECT_TRUE(proof.counterexample) << "seed " << seed;
+    }
+    EXPECT_GT(expressible, 25U);
+    EXPECT_GT(wrong, 10U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, ImportFamilies, testing::Values(SW_IPV4, SW_IPV6),
@@ -273,25 +336,31 @@ TEST(ImportSets, TooManyTurnsAreRefused) {
     EXPECT_THAT(conversion.error().message, HasSubstr("take turns so often"));
 }
 
-TEST(ExportSets, RefusesWhatRulesCannotSay) {
-    ExportedSet set;
-    set.header.name = "mine";
-    set.header.kind = SetKind::net;
-    set.header.family = SW_IPV4;
-    set.entries.push_back({*Prefix::parse("198.18.0.0/16"), 0, 0, SW_MARK_DENY, false, "", 0});
-    set.entries.push_back({*Prefix::parse("198.18.1.0/24"), 0, 0, 0, true, "", 0});
-    const auto exception = export_sets({set}, Fates(), {});
-    ASSERT_FALSE(exception);
-    EXPECT_THAT(exception.error().message, HasSubstr("mine: 198.18.1.0/24 is an exception"));
-    set.entries.pop_back();
-    set.entries.push_back({*Prefix::parse("203.0.113.1"), 0, 0, 0x77, false, "", 0});
-    const auto undefined = export_sets({set}, Fates(), {});
-    ASSERT_TRUE(undefined);
-    EXPECT_THAT(undefined->text,
-                HasSubstr("-A INPUT -s 203.0.113.1/32 -j RETURN\n-A INPUT -s 198.18.0.0/16 -j DROP\n"));
-    EXPECT_THAT(undefined->notes.at(0), HasSubstr("0x77"));
-    set.header.kind = SetKind::ip_mark;
-    EXPECT_FALSE(export_sets({set}, Fates(), {}));
+// The kernel's search ends at the longest network that is there, be it for other interfaces.
+TEST(ImportSets, NoInterfaceHidesAnother) {
+    const auto conversion = convert_ruleset(
+        "*filter\n:INPUT DROP [0:0]\n-A INPUT -i eth0 -s 198.18.0.0/25 -j DROP\n"
+        "-A INPUT -i eth1 -s 198.18.0.0/24 -j ACCEPT\n-A INPUT -i eth2 -s 198.18.1.0/24 -j ACCEPT\nCOMMIT\n",
+        "t", {}, few(1));
+    ASSERT_TRUE(conversion) << conversion.error().message;
+    std::vector<PlannedSet> sets = conversion->plan.sets;
+    ASSERT_EQ(sets.size(), 3U) << conversion->files[0].text;
+    EXPECT_EQ(sets[0].kind, SetKind::net_iface);
+    EXPECT_EQ(sets[0].entries.size(), 2U) << "eth0 and eth2 do not mind each other";
+    EXPECT_EQ(sets[1].kind, SetKind::net_iface);
+    const TestPacket packet{SW_IPV4, address_number(*Address::parse("198.18.0.1")), "eth1", 6, 80};
+    EXPECT_FALSE(sets_drop(SetSearch(sets, SW_IPV4), packet));
+
+    // All of them in one set: the packet is dropped, and the proof knows.
+    sets[0].entries.push_back(sets[1].entries.at(0));
+    sets.erase(sets.begin() + 1);
+    EXPECT_TRUE(sets_drop(SetSearch(sets, SW_IPV4), packet));
+    const auto rules = flatten(conversion->ruleset, SW_IPV4);
+    ASSERT_TRUE(rules);
+    Proof proof;
+    verify(conversion->ruleset, *rules, sets, {.random_packets = 0}, proof);
+    ASSERT_TRUE(proof.counterexample);
+    EXPECT_THAT(*proof.counterexample, HasSubstr("a packet from 198.18.0.0 in by eth1"));
 }
 
 }  // namespace

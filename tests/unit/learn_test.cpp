@@ -151,13 +151,28 @@ TEST_F(LearnTest, ArmingAgainNeedsAnotherWalk) {
     EXPECT_EQ(must(instance.learn(SYNWARD_BPF_OBJECT)), 1u);
 }
 
-TEST_F(LearnTest, AGatewayIsNeverTrusted) {
+TEST_F(LearnTest, WhatAGatewayForwardsIsNeverTrusted) {
     config_.daemon.gateway = true;
     add("web", {8080}, SW_MODE_COOKIE);
+    config_.services[0].settings.delivery = SW_DELIVERY_SYNPROXY;
     Instance instance = open();
     apply(instance);
     EXPECT_EQ(must(instance.learn(SYNWARD_BPF_OBJECT)), 0u);
     EXPECT_FALSE(must(instance.states()).at(1).trusted);
+
+    // What is its own is a host's, until it becomes another's.
+    add("ssh", {22}, SW_MODE_COOKIE);
+    config_.services[1].settings.delivery = SW_DELIVERY_REQSK;
+    apply(instance);
+    EXPECT_EQ(must(instance.learn(SYNWARD_BPF_OBJECT)), 1u);
+    EXPECT_FALSE(must(instance.states()).at(1).trusted);
+    EXPECT_TRUE(must(instance.states()).at(2).trusted);
+    apply(instance);
+    EXPECT_TRUE(must(instance.states()).at(2).trusted);
+    config_.services[1].settings.delivery = SW_DELIVERY_SYNPROXY;
+    apply(instance);
+    EXPECT_FALSE(must(instance.states()).at(2).trusted);
+    EXPECT_EQ(must(instance.learn(SYNWARD_BPF_OBJECT)), 0u);
 }
 
 }  // namespace

@@ -179,13 +179,23 @@ TEST_F(PolicyTest, SynproxyIsAGatewayWithAClosedWindow) {
     add("web", {80}).settings.delivery = SW_DELIVERY_SYNPROXY;
     host.sysctls.tcp_sack = false;
     const CompiledPolicy policy = compiled();
-    EXPECT_TRUE(policy.config.flags & SW_FLAG_GATEWAY);
+    EXPECT_FALSE(policy.config.flags & SW_FLAG_GATEWAY);
+    EXPECT_TRUE(is_gateway(policy));
+    EXPECT_FALSE(is_gateway(policy, "web"));
     EXPECT_EQ(policy.services[1].window[SW_IPV4][0], 0);
     EXPECT_EQ(policy.services[1].window[SW_IPV6][1], 0);
     EXPECT_EQ(policy.services[1].options, SW_OPTION_SACK | SW_OPTION_TIMESTAMP | SW_OPTION_WSCALE)
         << "this host's sysctls are not the server's";
+    config.daemon.gateway = true;
+    config.services[0].settings.delivery = SW_DELIVERY_AUTO;
+    EXPECT_TRUE(compiled().config.flags & SW_FLAG_GATEWAY);
+    EXPECT_TRUE(compiled().config.flags & SW_FLAG_TIMESTAMP_COOKIE);
+    EXPECT_EQ(only().delivery, SW_DELIVERY_SYNPROXY);
+    config.services[0].listener = true;
+    EXPECT_NE(only().delivery, SW_DELIVERY_SYNPROXY) << "it is this host's own";
+    EXPECT_TRUE(is_gateway(compiled()));
     config.daemon.gateway = false;
-    EXPECT_FALSE(compiled().config.flags & SW_FLAG_GATEWAY);
+    EXPECT_FALSE(is_gateway(compiled()));
 }
 
 TEST_F(PolicyTest, TheStationIsCheckedWhereThereIsOne) {

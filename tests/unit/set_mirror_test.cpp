@@ -372,6 +372,43 @@ TEST_F(SetMirrorTest, InterfacesAndConfigMayChange) {
     EXPECT_THAT(mirror_->status().interfaces, SizeIs(1));
 }
 
+TEST_F(SetMirrorTest, WhatAnotherProcessWroteIsPutBack) {
+    restore("create first hash:ip skbinfo\nadd first 192.0.2.1 skbmark 0xd/0xff\n");
+    bool in_force = false;
+    const SetMirror::Write plain = writer(entries_);
+    mirror_->add_interface(
+        "here", {"here"},
+        [&](std::vector<SourceEntry> wanted, bool whole) {
+            auto done = plain(std::move(wanted), whole);
+            in_force = done.has_value();
+            return done;
+        },
+        [&] { return in_force; });
+    expect({"-192.0.2.1"});
+    settle();
+    EXPECT_EQ(mirror_->status().interfaces[0].overwritten, 0u);
+
+    for (unsigned time = 1; time <= 2; time++) {
+        in_force = false;
+        entries_.clear();
+        whole_ = false;
+        expect({"-192.0.2.1"});
+        EXPECT_TRUE(whole_) << "what the other left must go";
+        EXPECT_EQ(mirror_->status().interfaces[0].overwritten, time);
+    }
+    EXPECT_THAT(problems_,
+                ElementsAre(HasSubstr("here: another process replaced the denied and allowed sources")));
+    EXPECT_THAT(changed_, SizeIs(0)) << "the sets did not change";
+
+    // What does not fit is not tried again in each round.
+    refuse_ = "does not fit";
+    in_force = false;
+    settle();
+    settle();
+    EXPECT_EQ(mirror_->status().interfaces[0].overwritten, 3u);
+    EXPECT_THAT(problems_, SizeIs(2));
+}
+
 TEST_F(SetMirrorTest, CountsWhatItCosts) {
     classify_.poll = 1ms;
     mirror_->configure(classify_, sources_);

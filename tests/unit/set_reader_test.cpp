@@ -112,6 +112,9 @@ TEST_F(SetReaderTest, TellsWhatASetIs) {
     EXPECT_TRUE(full.skbinfo && full.timeout && full.counters && full.comment);
     EXPECT_EQ(full.elements, 1u);
     EXPECT_EQ(full.most, 70000u);
+    EXPECT_EQ(full.default_timeout, 300u);
+    EXPECT_EQ(full.hash_size, 1024u);
+    EXPECT_FALSE(full.forceadd);
     EXPECT_GT(full.memory, 100u);
 
     run("ipset create list list:set size 12");
@@ -142,6 +145,31 @@ TEST_F(SetReaderTest, TheNetmaskOfASetIsTheLengthOfItsEntries) {
     std::vector<Prefix> found;
     ASSERT_TRUE(reader_->read("masked", [&](const SetEntry& e) { found.push_back(e.prefix); }));
     EXPECT_THAT(found, ElementsAre(*Prefix::parse("198.18.0.64/28")));
+}
+
+TEST_F(SetReaderTest, TellsWhatElseTheSetAndItsEntriesSay) {
+    run("ipset create odd hash:ip hashsize 4096 bucketsize 6 timeout 0 skbinfo forceadd");
+    run("ipset add odd 198.18.0.1 skbmark 0x0/0xff skbprio 1:1a skbqueue 3");
+    const SetHeader odd = header("odd");
+    EXPECT_TRUE(odd.timeout && odd.forceadd);
+    EXPECT_EQ(odd.default_timeout, 0u);
+    EXPECT_EQ(odd.hash_size, 4096u);
+    EXPECT_EQ(odd.bucket_size, 6u);
+    unsigned entries = 0;
+    ASSERT_TRUE(reader_->read("odd", [&](const SetEntry& e) {
+        entries++;
+        EXPECT_EQ(e.mark, 0u);
+        EXPECT_EQ(e.mask, 0xffu);
+        EXPECT_EQ(e.priority, 0x1001au);
+        EXPECT_EQ(e.queue, 3u);
+    }));
+    EXPECT_EQ(entries, 1u);
+}
+
+TEST_F(SetReaderTest, TheMaskOfMarksIsTheOneThatWasGiven) {
+    if (output("ipset create marks hash:ip,mark markmask 0xffffff00 && echo made") != "made\n")
+        GTEST_SKIP() << "this kernel has no hash:ip,mark";
+    EXPECT_EQ(header("marks").packet_mark_mask, 0xffffff00u);
 }
 
 TEST_F(SetReaderTest, InterfacesMayBeWildcardsAndBridgePorts) {

@@ -234,10 +234,16 @@ TEST_F(SourceSetTest, AnotherWriterIsNoticed) {
     apply(instance);
     SourceMaps one = must(instance.sources()), two = must(instance.sources());
     const SourceEntry prefix{*Prefix::parse("203.0.113.0/24"), SW_FATE_DENY};
+    EXPECT_FALSE(one.in_force());
     must(one.replace({prefix}));
+    EXPECT_TRUE(one.in_force());
     must(two.replace(hosts(5)));
+    EXPECT_FALSE(one.in_force());
+    EXPECT_TRUE(two.in_force());
     EXPECT_EQ(entries(instance, "sw_prefix4"), 0u) << "what another left goes";
     must(one.update({prefix}));
+    EXPECT_TRUE(one.in_force());
+    EXPECT_FALSE(two.in_force());
     EXPECT_EQ(seen(instance, "203.0.113.1"), "-203.0.113.0/24");
     EXPECT_EQ(must(instance.find_source(hosts(1)[0].prefix.address)), std::nullopt);
     must(two.update(hosts(6)));

@@ -27,7 +27,7 @@ Result<void> run(const std::string& path, const Context& context) {
         }
         return tl::unexpected(config.error());
     }
-    const auto findings = preflight(*config);
+    const auto findings = preflight(*config, Depth::all);
     if (context.json) {
         print_json({{"config", path},
                     {"valid", true},

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "lib/gateway.h"
 #include "lib/names.h"
 
 namespace synward::cli {
@@ -15,7 +16,6 @@ Result<Config> live_config(std::span<const Instance> instances) {
         config.daemon.interfaces.push_back(instance.interface().name);
         const auto policy = instance.read_policy();
         if (!policy) return tl::unexpected(policy.error());
-        if (policy->config.flags & SW_FLAG_GATEWAY) config.daemon.gateway = true;
         for (const ServiceView& view : view_services(*policy)) {
             ServiceConfig service{.name = view.name, .ports = view.ports};
             service.settings.mode = static_cast<sw_mode>(view.service.mode);
@@ -31,7 +31,7 @@ Result<Config> live_config(std::span<const Instance> instances) {
 }
 
 std::vector<std::string> delivery_notes(const Config& config, const HostFacts& host) {
-    const auto usual = choose_delivery(SW_DELIVERY_AUTO, host, config.daemon.gateway.value_or(false));
+    const auto usual = choose_delivery(SW_DELIVERY_AUTO, host, is_gateway(config));
     std::set<sw_delivery> used;
     for (const ServiceConfig& service : config.services) used.insert(service.settings.delivery);
     std::vector<std::string> notes;

@@ -2,6 +2,7 @@
 // synward load: puts the programs on interfaces.
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <memory>
 
 #include "lib/host.h"
@@ -9,6 +10,7 @@
 #include "lib/json.h"
 #include "lib/local_services.h"
 #include "lib/policy.h"
+#include "lib/sets/mirror_once.h"
 #include "tools/cli/context.h"
 #include "tools/cli/daemon_link.h"
 #include "tools/cli/output.h"
@@ -39,12 +41,13 @@ Result<Instance> open_instance(const Interface& interface, const LoadOptions& op
                     interface.name, attachment.generic_why));
 }
 
-Result<void> replace_sources(const Instance& instance, const std::vector<SourceEntry>& wanted) {
-    const auto lock = InterfaceLock::take(instance.interface(), InterfaceLock::Part::sources);
-    if (!lock) return tl::unexpected(lock.error());
-    auto sources = instance.sources();
-    if (!sources) return tl::unexpected(sources.error());
-    return sources->replace(wanted);
+// The sources of the file and the sets as they are now. Where the daemon protects, they are its own.
+Result<void> write_sources(Instance& instance, const Config& config, const DaemonLink& daemon) {
+    if (daemon.protects(instance.interface().name)) return {};
+    const auto mirrored = mirror_once(config, instance);
+    if (!mirrored) return tl::unexpected(mirrored.error());
+    for (const std::string& problem : mirrored->problems) fmt::print(stderr, "synward: {}\n", problem);
+    return {};
 }
 
 Result<nlohmann::json> load(const std::string& device, const LoadParameters& parameters, const Config& config,
@@ -67,8 +70,7 @@ Result<nlohmann::json> load(const std::string& device, const LoadParameters& par
         const auto policy = compile_policy(here, read_host(device), *interface, &*live);
         if (!policy) return tl::unexpected(policy.error());
         if (auto done = instance->apply(*policy); !done) return tl::unexpected(done.error());
-        if (auto done = replace_sources(*instance, policy->sources); !done)
-            return tl::unexpected(done.error());
+        if (auto done = write_sources(*instance, here, daemon); !done) return tl::unexpected(done.error());
         // The daemon takes the lock itself.
         if (daemon.protects(device)) lock->release();
         if (auto done = daemon.learn(*instance); !done) return tl::unexpected(done.error());
@@ -90,6 +92,20 @@ Result<nlohmann::json> load(const std::string& device, const LoadParameters& par
     return status_json(*instance);
 }
 
+// What the file asks for and the programs alone cannot do; empty if there is nothing.
+std::string left_to_daemon(const std::string& path, const Config& config, const DaemonLink& daemon) {
+    std::string parts;
+    if (config.classify.enabled) parts = "the ipsets, marks and one rule of [classify]";
+    if (config.escalates())
+        parts += fmt::format("{}the deciders about what is escalated", parts.empty() ? "" : " and ");
+    if (parts.empty()) return {};
+    if (daemon.running())
+        return fmt::format("{}: {} are synwardd's, as {} said when it was read last", path, parts,
+                           daemon.config_path());
+    return fmt::format("{}: {} need synwardd, which does not run: only the driver's part is in force", path,
+                       parts);
+}
+
 Result<void> run_load(const LoadParameters& parameters, const Context& context) {
     Config config;
     if (!parameters.config.empty()) {
@@ -105,7 +121,15 @@ Result<void> run_load(const LoadParameters& parameters, const Context& context) 
         if (!loaded) return tl::unexpected(loaded.error());
         interfaces.push_back(std::move(*loaded));
     }
-    if (context.json) print_json({{"interfaces", std::move(interfaces)}});
+    const std::string left = left_to_daemon(parameters.config, config, daemon);
+    if (context.json) {
+        nlohmann::json notes = nlohmann::json::array();
+        if (!left.empty()) notes.push_back(left);
+        print_json({{"interfaces", std::move(interfaces)}, {"notes", std::move(notes)}});
+    } else if (!left.empty()) {
+        std::fflush(stdout);  // what was done comes first
+        fmt::print(stderr, "synward: {}\n", left);
+    }
     return {};
 }
 

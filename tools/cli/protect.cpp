@@ -42,16 +42,19 @@ Result<std::vector<std::string>> choose(const ProtectParameters& parameters, con
 
 Result<nlohmann::json> protect(const std::string& device, const Addition& addition, DaemonLink& daemon,
                                const Context& context) {
-    const auto interface = find_interface(device);
+    auto interface = find_interface(device);
     if (!interface) return tl::unexpected(interface.error());
     auto lock = InterfaceLock::take(*interface, InterfaceLock::Part::policy);
     if (!lock) return tl::unexpected(lock.error());
+    // While this waited for the lock, its address may have changed, and the policy with it.
+    interface = find_interface(device);
+    if (!interface) return tl::unexpected(interface.error());
     auto instance = Instance::open(*interface, {});
     if (!instance) return tl::unexpected(instance.error());
     const auto live = instance->read_policy();
     if (!live) return tl::unexpected(live.error());
     Config config = addition.config;
-    if (live->config.flags & SW_FLAG_GATEWAY) config.daemon.gateway = true;
+    if (is_gateway(*live, config.services[0].name)) config.daemon.gateway = true;
     const auto compiled = compile_policy(config, read_host(device), *interface, &*live);
     if (!compiled) return tl::unexpected(compiled.error());
     const auto merged = merge_policy(*live, *compiled);

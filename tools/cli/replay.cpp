@@ -116,11 +116,13 @@ Result<Setting> set_up(const ReplayParameters& parameters) {
         auto policy = compile_policy(*config, read_host(interface.name), interface);
         if (!policy) return tl::unexpected(policy.error());
         if (interface.receivers.empty()) interface.receivers = {interface.name};
-        auto mirrored =
-            mirror_once(*config, interface, [&](std::vector<SourceEntry> sources, bool) -> Result<void> {
+        auto mirrored = mirror_once(
+            *config, interface,
+            [&](std::vector<SourceEntry> sources, bool) -> Result<void> {
                 policy->sources = std::move(sources);
                 return {};
-            });
+            },
+            false);
         if (!mirrored) return tl::unexpected(mirrored.error());
         for (const std::string& problem : mirrored->problems) fmt::print(stderr, "synward: {}\n", problem);
         setting.sets = std::move(mirrored->sets);
