@@ -9,6 +9,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -64,6 +65,7 @@ void read_device(const nlmsghdr* message, std::vector<Device>& devices) {
     Device device;
     device.interface.index = header->ifi_index;
     device.interface.up = header->ifi_flags & IFF_UP;
+    device.interface.ethernet = header->ifi_type == ARPHRD_ETHER;
     device.loopback = header->ifi_flags & IFF_LOOPBACK;
     mnl_attr_parse(message, sizeof *header, read_attribute, &device);
     devices.push_back(std::move(device));

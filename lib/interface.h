@@ -27,6 +27,7 @@ struct Interface {
     std::array<std::uint8_t, 6> mac{};  // zeros where the device has none
     unsigned rx_queues = 1;
     bool up = false;
+    bool ethernet = true;            // its frames begin with Ethernet headers
     std::vector<std::string> vlans;  // names of VLAN devices on top of it
     // A master (bridge, bond, team) with another MAC address; macvlan devices, as VRRP makes them.
     std::vector<Station> stations;

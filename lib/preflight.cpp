@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "lib/gateway.h"
+#include "lib/listeners.h"
 #include "lib/local_services.h"
 #include "lib/names.h"
 #include "lib/preflight_module.h"
@@ -52,10 +53,13 @@ void append(std::vector<Finding>& findings, std::vector<Finding> more) {
 }
 
 void check_rules(const Config& config, std::vector<Finding>& findings) {
+    HeardPorts heard;
+    if (const auto listeners = read_listeners())
+        for (const Listener& listener : *listeners) heard.insert(listener.port);
     std::vector<std::string> rulesets;
     const auto json = output_of("nft -j list ruleset 2>/dev/null");
     if (json) {
-        append(findings, check_nft(config, *json));
+        append(findings, check_nft(config, *json, heard));
         rulesets.push_back(*json);
     } else {
         findings.push_back({Severity::note, "nft",
@@ -66,7 +70,7 @@ void check_rules(const Config& config, std::vector<Finding>& findings) {
     for (const char* command : {"iptables-nft-save 2>/dev/null", "ip6tables-nft-save 2>/dev/null",
                                 "iptables-legacy-save 2>/dev/null", "ip6tables-legacy-save 2>/dev/null"})
         if (const auto text = output_of(command)) {
-            append(findings, check_iptables(config, *text));
+            append(findings, check_iptables(config, *text, heard));
             rulesets.push_back(*text);
         }
     // Without nft's rules nobody knows whether the rule is missing.

@@ -2,6 +2,8 @@
 // What on this host stands in the way of a config: looked at before it bites.
 #pragma once
 
+#include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,13 +36,17 @@ enum class Depth { host, rules, all };
 // Pure parts.
 [[nodiscard]] std::vector<Finding> check_sysctls(const Config& config, const HostFacts& host);
 [[nodiscard]] std::vector<Finding> check_interface(const Interface& interface, bool vlan_offload, bool lro);
+// On which something of this host listens.
+using HeardPorts = std::set<std::uint16_t>;
 // `json`: output of `nft -j list ruleset`; rules that redirect a protected port, or drop
 // new connections whose first packet is not a SYN.
-[[nodiscard]] std::vector<Finding> check_nft(const Config& config, std::string_view json);
+[[nodiscard]] std::vector<Finding> check_nft(const Config& config, std::string_view json,
+                                             const HeardPorts& heard = {});
 // Where a service uses SYNPROXY: is a rule of the rulesets (of either kind) for it?
 [[nodiscard]] std::vector<Finding> check_synproxy(const Config& config,
                                                   const std::vector<std::string>& rulesets);
 // `text`: output of iptables-save or iptables-legacy-save.
-[[nodiscard]] std::vector<Finding> check_iptables(const Config& config, std::string_view text);
+[[nodiscard]] std::vector<Finding> check_iptables(const Config& config, std::string_view text,
+                                                  const HeardPorts& heard = {});
 
 }  // namespace synward

@@ -37,7 +37,16 @@ bool protects_host(const Config& config) {
     });
 }
 
-Finding redirected(const std::string& where, unsigned port) {
+Finding redirected(const std::string& where, unsigned port, const HeardPorts& heard) {
+    if (heard.contains(static_cast<std::uint16_t>(port)))
+        return {
+            Severity::error, where,
+            fmt::format("it redirects port {}, which is protected and on which something listens here, too "
+                        "(docker-proxy does): while the service is armed SYNs are answered, but the "
+                        "connections come to where nobody saw them begin, and are reset",
+                        port),
+            "protect the port on the host or in the container that serves it, or stop what listens here "
+            "(docker: \"userland-proxy\": false), or use delivery = \"synproxy\""};
     return {Severity::warning, where,
             fmt::format(
                 "it redirects port {}, which is protected, after synward has seen the packet: no listener is "
@@ -181,7 +190,7 @@ bool listed(const std::string& list, std::string_view word) {
 
 }  // namespace
 
-std::vector<Finding> check_nft(const Config& config, std::string_view text_of_json) {
+std::vector<Finding> check_nft(const Config& config, std::string_view text_of_json, const HeardPorts& heard) {
     std::vector<Finding> findings;
     const json root = json::parse(text_of_json, nullptr, false);
     const json* list = member(root, "nftables");
@@ -209,14 +218,15 @@ std::vector<Finding> check_nft(const Config& config, std::string_view text_of_js
         if (!found.has_ports) found.ports.push_back({});
         const auto port = protected_port(config, found.ports);
         if (!port) continue;
-        if (found.redirects) findings.push_back(redirected(where, *port));
+        if (found.redirects) findings.push_back(redirected(where, *port, heard));
         if (found.new_state && found.not_syn && found.drops && protects_host(config))
             findings.push_back(drops_unseen(where));
     }
     return findings;
 }
 
-std::vector<Finding> check_iptables(const Config& config, std::string_view text_of_rules) {
+std::vector<Finding> check_iptables(const Config& config, std::string_view text_of_rules,
+                                    const HeardPorts& heard) {
     std::vector<Finding> findings;
     std::istringstream stream{std::string(text_of_rules)};
     std::string table;
@@ -248,7 +258,7 @@ std::vector<Finding> check_iptables(const Config& config, std::string_view text_
         const auto port = protected_port(config, ports);
         if (!port) continue;
         const std::string where = fmt::format("iptables rule in table {}: {}", table, line);
-        if (target == "DNAT" || target == "REDIRECT") findings.push_back(redirected(where, *port));
+        if (target == "DNAT" || target == "REDIRECT") findings.push_back(redirected(where, *port, heard));
         if (new_state && not_syn && (target == "DROP" || target == "REJECT") && protects_host(config))
             findings.push_back(drops_unseen(where));
     }

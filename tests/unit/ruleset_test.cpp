@@ -23,11 +23,13 @@ Config protecting(std::vector<std::uint16_t> ports) {
 }
 
 std::vector<Finding> nft(std::string_view rule, const Config& config = protecting({80, 443}),
-                         std::string_view hook = "prerouting") {
-    return check_nft(config, fmt::format(R"({{"nftables":[{{"metainfo":{{"version":"1.0.6"}}}},
+                         std::string_view hook = "prerouting", const HeardPorts& heard = {}) {
+    return check_nft(config,
+                     fmt::format(R"({{"nftables":[{{"metainfo":{{"version":"1.0.6"}}}},
 {{"chain":{{"family":"inet","table":"strict","name":"in","handle":1,"type":"filter","hook":"{}","prio":0}}}},
 {{"rule":{{"family":"inet","table":"strict","chain":"in","handle":8,"expr":[{}]}}}}]}})",
-                                         hook, rule));
+                                 hook, rule),
+                     heard);
 }
 
 constexpr std::string_view redirect_set =
@@ -42,6 +44,10 @@ TEST(Nft, ARedirectedPortIsNamedWithItsRule) {
     EXPECT_EQ(findings[0].subject, "nft rule inet strict in handle 8");
     EXPECT_THAT(findings[0].text, AllOf(HasSubstr("redirects port 80"), HasSubstr("unprotected")));
     EXPECT_EQ(nft(redirect_set, protecting({8005})).size(), 1u) << "within the range";
+    const auto heard = nft(redirect_set, protecting({80}), "prerouting", {80});
+    ASSERT_EQ(heard.size(), 1u);
+    EXPECT_EQ(heard[0].severity, Severity::error);
+    EXPECT_THAT(heard[0].text, HasSubstr("something listens here, too"));
     EXPECT_THAT(nft(redirect_set, protecting({8011})), IsEmpty());
     EXPECT_THAT(nft(redirect_set, protecting({80}), "output"), IsEmpty())
         << "local packets are not at the driver";

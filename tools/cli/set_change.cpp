@@ -368,6 +368,12 @@ Result<void> run_set_change(const SetChangeParameters& parameters, const Context
         for (const Prefix& source : target.sources) sources.push_back(source.to_string());
         sets.push_back({{"name", name}, {"created", !target.there}, {"sources", std::move(sources)}});
     }
+    const bool denies = scene->fates().at_driver(order->verdict.mark) == SW_FATE_DENY;
+    if (!forget && denies && !acting.interfaces.empty() && !acting.marks)
+        acting.notes.push_back(
+            "the driver hook looks at the ports of services alone (synward status): whatever else these "
+            "sources send is dropped only where connections are marked, which takes synwardd and a section "
+            "[classify]");
     if (context.json) {
         nlohmann::json answer{{"sets", std::move(sets)},
                               {"interfaces", acting.interfaces},
