@@ -185,10 +185,11 @@ Result<Instance> Instance::open(const Interface& interface, const LoadOptions& o
     }
     if (!object) return tl::unexpected(object.error());
     if (!interface.ethernet)
-        return fail(ErrorCode::unsupported,
-                    fmt::format("{} has no Ethernet headers (a tunnel, tun or the loopback device), which the "
-                                "program reads: protect the device that the packets come by",
-                                interface.name));
+        return fail(
+            ErrorCode::unsupported,
+            fmt::format("{} has no Ethernet headers (a tunnel, tun or the loopback device), which the "
+                        "program reads: protect the device that the packets come by",
+                        interface.name));
     if (!found) {
         auto loaded = LoadedProgram::with_own_maps(*object, SW_PROGRAM_XDP, options.flows, options.sources);
         if (!loaded) return tl::unexpected(loaded.error());

@@ -59,7 +59,8 @@ static __always_inline __u32 hash_prefix(const __u64 key[8], const __u64 source[
 
 /*
  * Place and tag in sw_exact; port 0: of an entry for every port. IPv4: the low 48
- * bits are a bijection of address and port, as the key is odd. IPv6: two
+ * bits are a bijection of address and port, as the keys are odd; by one product alone
+ * neighbours, or the ports of an address, would crowd together. IPv6: two
  * pair-multiply-shift hashes of 32 bits with keys of their own (Thorup, High Speed
  * Hashing for Integers and Strings, 2015), since here a collision would be a wrong
  * fate: for any two addresses either has one with 2^-31 at most (keys that are odd
@@ -71,8 +72,10 @@ static __always_inline __u64 hash_exact(const __u64 key[8], const __u64 source[2
 {
 	__u64 word[4], high, low;
 
-	if (family == SW_IPV4)
-		return (source[0] | (__u64)port << 32) * key[HASH_LISTENER];
+	if (family == SW_IPV4) {
+		low = (source[0] | (__u64)port << 32) * key[HASH_LISTENER] & 0xffffffffffff;
+		return (low ^ low >> 24) * key[HASH_LISTENER2];
+	}
 	word[0] = (__u32)source[0];
 	word[1] = source[0] >> 32;
 	word[2] = (__u32)source[1];

@@ -17,7 +17,7 @@
 
 #include "types.h"
 
-#define SW_ABI_VERSION 6
+#define SW_ABI_VERSION 7
 
 enum sw_mode {
 	SW_MODE_OFF,	 /* pass everything */
