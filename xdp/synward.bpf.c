@@ -328,17 +328,27 @@ static __always_inline enum sw_reason idle_reason(const struct context *c)
 	return c->service->mode == SW_MODE_OFF ? SW_REASON_SERVICE_OFF : SW_REASON_SERVICE_IDLE;
 }
 
+/* Per CPU: a look costs three times what a stray does, and a flood shall not have it. */
+#define OLD_COOKIES_A_TICK 32
+
 /* An ACK of a cookie that the listener gave when the service was not armed yet. */
 static __always_inline bool old_cookie(const struct context *c, const struct view *v, const int family)
 {
+	struct sw_cpu *cpu = cpu_get();
 	struct kcookie_request q = {
 		.l3 = v->l3 - v->data,
 		.l4 = (void *)v->tcp - v->data,
 		.family = family,
 	};
 
-	return c->service->delivery == SW_DELIVERY_REQSK && arm_is_fresh(c->config, c->state, c->now) &&
-	       kcookie_check(c->ctx, &q) == 0;
+	if (!cpu || c->service->delivery != SW_DELIVERY_REQSK ||
+	    !arm_is_fresh(c->config, c->state, c->now))
+		return false;
+	if (cpu->old_cookie_tick != c->now) {
+		cpu->old_cookie_tick = c->now;
+		cpu->old_cookies = 0;
+	}
+	return cpu->old_cookies++ < OLD_COOKIES_A_TICK && kcookie_check(c->ctx, &q) == 0;
 }
 
 /* Anything but a SYN. */

@@ -153,7 +153,9 @@ struct sw_cpu {
 	__u32 sample_tick;	      /* of the last packet sample */
 	__u32 handshake;	      /* theoretical arrival time of the next handshake event */
 	__u32 shape_tick;	      /* of the last shape event */
-	__u64 pad[6];
+	__u32 old_cookie_tick;	      /* of the last look for a cookie of the kernel's */
+	__u32 old_cookies;	      /* looks in that tick */
+	__u64 pad[5];
 	__u32 prefix[SW_PREFIX_BUCKETS]; /* theoretical arrival times */
 	struct sw_listener listener[SW_LISTENER_SLOTS];
 	struct sw_pending pending[SW_SERVICES];
