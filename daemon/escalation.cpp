@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "lib/clock.h"
 #include "lib/decide/explanation.h"
@@ -365,6 +366,7 @@ Result<bool> Escalation::try_to_add(const WantedAction& wanted) {
         if (!session) return tl::unexpected(session.error());
         ipset_.emplace(std::move(*session));
     }
+    bool made = false;
     while (true) {
         const auto added = ipset_->run(fmt::format("{}{}{}", plain, mark, comment));
         if (added) return true;
@@ -379,7 +381,7 @@ Result<bool> Escalation::try_to_add(const WantedAction& wanted) {
             left_out.clear();
             continue;
         }
-        if (error.code != ErrorCode::missing) return tl::unexpected(error);
+        if (error.code != ErrorCode::missing || std::exchange(made, true)) return tl::unexpected(error);
         const auto created = ipset_->run(create_command(name, SetKind::net, action.family));
         if (!created) return tl::unexpected(created.error());
     }

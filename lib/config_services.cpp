@@ -29,46 +29,31 @@ std::string printable(const std::string& name) {
 
 // The keys that [defaults] and [[service]] share.
 ServiceReader::Fields ServiceReader::settings(Settings& s, const std::string& path) {
-    auto action = [this, path](sw_action& target, const char* key) {
-        return [this, &target, key, path](const toml::node& n) {
-            static const ConfigReader::Words words{"pass", "drop", "escalate"};
-            if (const auto i = read_.choice(n, path + key, words)) target = static_cast<sw_action>(*i);
+    static const ConfigReader::Words modes{"off", "monitor", "auto", "cookie"};
+    static const ConfigReader::Words deliveries{"auto", "reqsk", "kernel", "synproxy"};
+    static const ConfigReader::Words actions{"pass", "drop", "escalate"};
+    static const ConfigReader::Words odd_actions{"answer", "drop", "escalate"};
+    static const ConfigReader::Words defaults{"pass", "drop"};
+    auto choice = [this, path]<typename T>(T& target, const char* key, const ConfigReader::Words& words) {
+        return [this, &target, key, path, &words](const toml::node& n) {
+            if (const auto i = read_.choice(n, path + key, words)) target = static_cast<T>(*i);
         };
     };
     auto flag = [this, path](std::optional<bool>& target, const char* key) {
         return [this, &target, key, path](const toml::node& n) { target = read_.boolean(n, path + key); };
     };
     return {
-        {"mode",
-         [this, &s, path](const toml::node& n) {
-             static const ConfigReader::Words words{"off", "monitor", "auto", "cookie"};
-             if (const auto i = read_.choice(n, path + "mode", words)) s.mode = static_cast<sw_mode>(*i);
-         }},
-        {"delivery",
-         [this, &s, path](const toml::node& n) {
-             static const ConfigReader::Words words{"auto", "reqsk", "kernel", "synproxy"};
-             if (const auto i = read_.choice(n, path + "delivery", words))
-                 s.delivery = static_cast<sw_delivery>(*i);
-         }},
-        {"stray", action(s.stray, "stray")},
-        {"fragment", action(s.fragment, "fragment")},
-        {"malformed", action(s.malformed, "malformed")},
-        {"odd_syn",
-         [this, &s, path](const toml::node& n) {
-             static const ConfigReader::Words words{"answer", "drop", "escalate"};
-             if (const auto i = read_.choice(n, path + "odd_syn", words))
-                 s.odd_syn = static_cast<sw_action>(*i);
-         }},
+        {"mode", choice(s.mode, "mode", modes)},
+        {"delivery", choice(s.delivery, "delivery", deliveries)},
+        {"stray", choice(s.stray, "stray", actions)},
+        {"fragment", choice(s.fragment, "fragment", actions)},
+        {"malformed", choice(s.malformed, "malformed", actions)},
+        {"odd_syn", choice(s.odd_syn, "odd_syn", odd_actions)},
         {"escalate_rate",
          [this, &s, path](const toml::node& n) {
              take(s.escalate_rate, read_.integer(n, path + "escalate_rate", 1, 10'000'000));
          }},
-        {"escalate_default",
-         [this, &s, path](const toml::node& n) {
-             static const ConfigReader::Words words{"pass", "drop"};
-             if (const auto i = read_.choice(n, path + "escalate_default", words))
-                 s.escalate_default = static_cast<sw_action>(*i);
-         }},
+        {"escalate_default", choice(s.escalate_default, "escalate_default", defaults)},
         {"arm_rate",
          [this, &s, path](const toml::node& n) {
              take(s.arm_rate, read_.integer(n, path + "arm_rate", 1, 100'000'000));

@@ -316,7 +316,10 @@ static __always_inline bool unheard(const struct context *c, struct view *v, con
 	return kind == SW_LISTENER_NONE || kind == SW_LISTENER_FORWARDED;
 }
 
-/* Does it answer, or count what it would answer? */
+/*
+ * Does it answer, or count what it would answer? Asked twice rather than remembered: the
+ * verifier would follow what is remembered through all that comes, once for each answer.
+ */
 static __always_inline bool is_active(const struct context *c)
 {
 	return c->service->mode == SW_MODE_COOKIE ||
@@ -388,7 +391,9 @@ static __always_inline __u32 handle_segment(struct context *c, struct view *v, c
 			reason = SW_REASON_ACK_REVALIDATED;
 		}
 	}
-	if (ack && deliver_check(c->ctx, c->config, c->service, v, &options, family))
+	/* where nothing is answered any more (monitor), own cookies of before still count */
+	if (ack && (c->act || c->service->delivery == SW_DELIVERY_REQSK) &&
+	    deliver_check(c->ctx, c->config, c->service, v, &options, family))
 		return delivered(c, v, options, reason, family);
 	if (!is_active(c))
 		return pass(idle_reason(c));

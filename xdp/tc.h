@@ -110,7 +110,6 @@ static __always_inline int tc_deliver(struct __sk_buff *skb, const struct sw_mem
 		listener = (struct tcp_sock *)bpf_skc_to_tcp_sock(sk);
 		if (listener) {
 			if (tc_accept_full(listener)) {
-				/* as the kernel does: the client sends again */
 				reason = SW_REASON_TC_ACCEPT_FULL;
 				flows_delete(memory, v, family);
 			} else if (meta->class_ == SW_CLASS_HANDSHAKE) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // synward load: puts the programs on interfaces.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdio>
 #include <memory>
@@ -52,10 +53,13 @@ Result<void> write_sources(Instance& instance, const Config& config, const Daemo
 
 Result<nlohmann::json> load(const std::string& device, const LoadParameters& parameters, const Config& config,
                             DaemonLink& daemon, const Context& context) {
-    const auto interface = find_interface(device);
+    auto interface = find_interface(device);
     if (!interface) return tl::unexpected(interface.error());
     auto lock = InterfaceLock::take(*interface, InterfaceLock::Part::policy);
     if (!lock) return tl::unexpected(lock.error());
+    // While this waited for the lock, its address may have changed, and the policy with it.
+    interface = find_interface(device);
+    if (!interface) return tl::unexpected(interface.error());
     const LoadOptions options{.object = config.daemon.object,
                               .flows = config.limits.flows,
                               .sources = config.limits.sources,
@@ -94,11 +98,13 @@ Result<nlohmann::json> load(const std::string& device, const LoadParameters& par
 
 // What the file asks for and the programs alone cannot do; empty if there is nothing.
 std::string left_to_daemon(const std::string& path, const Config& config, const DaemonLink& daemon) {
-    std::string parts;
-    if (config.classify.enabled) parts = "the ipsets, marks and one rule of [classify]";
-    if (config.escalates())
-        parts += fmt::format("{}the deciders about what is escalated", parts.empty() ? "" : " and ");
-    if (parts.empty()) return {};
+    std::vector<std::string> all;
+    if (daemon.running() && !(config.sources.deny.empty() && config.sources.allow.empty()))
+        all.emplace_back("the sources of interfaces that it protects");
+    if (config.classify.enabled) all.emplace_back("the ipsets, marks and one rule of [classify]");
+    if (config.escalates()) all.emplace_back("the deciders about what is escalated");
+    if (all.empty()) return {};
+    const std::string parts = fmt::format("{}", fmt::join(all, " and "));
     if (daemon.running())
         return fmt::format("{}: {} are synwardd's, as {} said when it was read last", path, parts,
                            daemon.config_path());
