@@ -338,23 +338,27 @@ TEST_F(SourceSetTest, SourcesThatCrowdGetMoreRoom) {
     add("web", {80});
     Instance instance = opened(131072);
     apply(instance);
+    // One more than have room in the eight sets that are the first and the second of each.
+    constexpr unsigned shift = SW_GATE_BITS - 6;
+    constexpr std::uint32_t crowded = 8;
+    const auto memory = must(MappedArray<sw_memory>::create(instance.map_fd("sw_memory"), 1, "sw_memory"));
+    const auto& key = memory.data()->config.hash_key;
     std::vector<SourceEntry> list;
-    const Address address = *Address::parse("192.0.2.1");
-    for (std::uint32_t port = 1; port <= 4096; port++) list.push_back({{address, 32}, SW_FATE_DENY, port});
-    // A key under which they do not fit into as many sets as so many entries have.
-    constexpr unsigned shift = 10;
-    auto memory = must(MappedArray<sw_memory>::create(instance.map_fd("sw_memory"), 1, "sw_memory"));
-    auto& key = memory.data()->config.hash_key;
-    for (bool fits = true; fits;) {
-        key[HASH_LISTENER] = random_() | 1;
-        std::vector<sw_source_set> sets(1 << shift);
-        SourceTable table(sets.data(), shift, key);
-        fits = std::ranges::all_of(
-            list, [&](const SourceEntry& e) { return table.insert(e.prefix.address, e.fate, e.port); });
+    for (std::uint32_t i = 1; list.size() <= std::size_t{crowded} * SW_SOURCE_WAYS; i++) {
+        const Address address{.bytes = {10, static_cast<std::uint8_t>(i >> 16),
+                                        static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}};
+        ASSERT_LT(i >> 24, 1u) << "too few of them crowd";
+        __u64 words[2] = {};
+        std::memcpy(words, address.bytes.data(), 4);
+        const __u64 hash = hash_exact(key, words, 0, SW_IPV4);
+        const std::uint32_t first = sw_source_index(hash, shift);
+        if (first < crowded && sw_source_other(first, hash, shift) < crowded)
+            list.push_back({{address, 32}, SW_FATE_DENY});
     }
+    ASSERT_EQ(sw_set_exact_shift(SourceGate::shift_for(list.size(), 15 + 6), 15), shift);
     must(must(instance.sources()).replace(list));
     EXPECT_GT(sw_set_exact_shift(sw_set_gate_shift(instance.config().sources), 15), shift);
-    EXPECT_EQ(verdict(instance, address), XDP_DROP);
+    for (const SourceEntry& entry : list) EXPECT_EQ(verdict(instance, entry.prefix.address), XDP_DROP);
 }
 
 TEST_F(SourceSetTest, AMillionOfEachKindFits) {
