@@ -115,7 +115,25 @@ Result<void> Daemon::start(EventLoop& loop) {
     escalate();
     classifier_->configure(config_);
     set_timers();
+    serve_metrics();
     return {};
+}
+
+// Nothing else depends on it, so a failure is told and the daemon goes on.
+void Daemon::serve_metrics() {
+    const auto& listen = config_.metrics.listen;
+    if (metrics_ ? listen == metrics_->listen() : !listen) return;
+    metrics_.reset();
+    metrics_problem_.clear();
+    if (!listen) return;
+    auto server = MetricsServer::create(*loop_, *listen, [this] { return metrics_of(*this); });
+    if (server) {
+        metrics_ = std::move(*server);
+        spdlog::info("metrics for Prometheus at http://{}/metrics", listen->to_string());
+    } else {
+        metrics_problem_ = server.error().message;
+        log_error(metrics_problem_);
+    }
 }
 
 // The interfaces are protected without it too: what is doubtful goes on to the kernel then.
@@ -243,6 +261,7 @@ Result<void> Daemon::load_new() {
     escalate();
     classifier_->configure(config_);
     set_timers();
+    serve_metrics();
     if (!first.message.empty()) return tl::unexpected(first);
     return {};
 }

@@ -15,6 +15,7 @@
 #include "daemon/guard.h"
 #include "daemon/link_monitor.h"
 #include "daemon/listeners.h"
+#include "daemon/metrics_server.h"
 #include "daemon/mirror.h"
 #include "daemon/signals.h"
 #include "daemon/timer.h"
@@ -49,6 +50,8 @@ class Daemon {
     [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
     [[nodiscard]] const std::string& config_path() const { return options_.config_path; }
     [[nodiscard]] const std::string& version() const { return options_.version; }
+    [[nodiscard]] const MetricsServer* metrics() const { return metrics_.get(); }
+    [[nodiscard]] const std::string& metrics_problem() const { return metrics_problem_; }
     [[nodiscard]] const std::string& reload_error() const { return reload_error_; }
     [[nodiscard]] std::chrono::seconds uptime() const {
         return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
@@ -62,6 +65,7 @@ class Daemon {
     void set_timers();
     void follow_sysctls();
     void escalate();
+    void serve_metrics();
     void add_guard(const std::string& name);
     void link_changed(const std::string& name);
     void network_settled();
@@ -91,6 +95,9 @@ class Daemon {
     std::unique_ptr<Escalation> escalation_;
     // Tells the classifier what changed.
     std::unique_ptr<Mirror> mirror_;
+    // Asks all of them.
+    std::unique_ptr<MetricsServer> metrics_;
+    std::string metrics_problem_;
 };
 
 }  // namespace synward

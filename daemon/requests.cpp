@@ -8,6 +8,7 @@
 
 #include "daemon/daemon.h"
 #include "lib/json.h"
+#include "lib/metrics.h"
 #include "lib/names.h"
 
 namespace synward {
@@ -47,6 +48,8 @@ json daemon_json(const Daemon& daemon) {
             {"version", daemon.version()},
             {"config", daemon.config_path()},
             {"uptime", daemon.uptime().count()},
+            {"metrics", daemon.metrics() ? json(daemon.metrics()->listen().to_string()) : json()},
+            {"metrics_problem", daemon.metrics_problem().empty() ? json() : json(daemon.metrics_problem())},
             {"reload_error", daemon.reload_error().empty() ? json() : json(daemon.reload_error())},
             {"interfaces", std::move(interfaces)}};
 }
@@ -72,16 +75,18 @@ Result<json> status(Daemon& daemon, const json& request) {
 Result<json> stats(Daemon& daemon, const json& request) {
     const auto guards = chosen(daemon, request);
     if (!guards) return tl::unexpected(guards.error());
+    const auto all = request.find("all");
+    const bool every = all != request.end() && all->is_boolean() && all->get<bool>();
     json interfaces = json::array();
     for (const Guard* guard : *guards) {
         if (!guard->instance()) continue;
         const auto read = guard->instance()->stats();
         if (!read) return tl::unexpected(read.error());
-        json one = stats_json(*read);
+        json one = stats_json(*read, every);
         one["interface"] = guard->name();
         interfaces.push_back(std::move(one));
     }
-    return json{{"interfaces", std::move(interfaces)}};
+    return json{{"interfaces", std::move(interfaces)}, {"module", module_stats_json(every)}};
 }
 
 Result<json> mode(Daemon& daemon, const json& request) {
@@ -157,6 +162,13 @@ Result<json> answer_request(Daemon& daemon, const json& request) {
         fmt::format(
             "there is no command '{}'; there are status, stats, events, reload, mode, learn, why and set",
             name.substr(0, 40)));
+}
+
+std::string metrics_of(Daemon& daemon) {
+    const auto state = status(daemon, json::object());
+    const auto counted = stats(daemon, json{{"all", true}});
+    return metrics_text(
+        metric_families(state ? *state : json::object(), counted ? *counted : json::object()));
 }
 
 }  // namespace synward

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "lib/result.h"
 
@@ -13,5 +14,8 @@ class Daemon;
 // Commands: status [interface], stats [interface], reload, mode service mode
 // [interface], learn [interface], why address, set name.
 [[nodiscard]] Result<nlohmann::json> answer_request(Daemon& daemon, const nlohmann::json& request);
+
+// The same numbers in Prometheus' text format. What cannot be read is left out.
+[[nodiscard]] std::string metrics_of(Daemon& daemon);
 
 }  // namespace synward

@@ -2,6 +2,7 @@
 #include "lib/address.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -98,6 +99,27 @@ Address Prefix::at(std::uint32_t number) const {
 
 std::string Prefix::to_string() const {
     return is_host() ? address.to_string() : address.to_string() + "/" + std::to_string(length);
+}
+
+std::optional<Endpoint> Endpoint::parse(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    std::string_view host = text.substr(0, colon);
+    const std::string_view port = text.substr(colon + 1);
+    const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    if (brackets) host = host.substr(1, host.size() - 2);
+    const auto address = Address::parse(host);
+    // As in a URL: brackets tell IPv6's colons from the port's.
+    if (!address || brackets != (address->family == SW_IPV6)) return std::nullopt;
+    Endpoint endpoint{*address, 0};
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
+    if (error != std::errc() || end != port.data() + port.size() || endpoint.port == 0) return std::nullopt;
+    return endpoint;
+}
+
+std::string Endpoint::to_string() const {
+    const std::string host = address.to_string();
+    return address.family == SW_IPV4 ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
 }
 
 }  // namespace synward

@@ -48,4 +48,16 @@ struct Prefix {
     auto operator<=>(const Prefix&) const = default;
 };
 
+// An address and a TCP port.
+struct Endpoint {
+    Address address;
+    std::uint16_t port = 0;
+
+    // "192.0.2.1:80", "[2001:db8::1]:80"; nothing for anything else, and for port 0.
+    [[nodiscard]] static std::optional<Endpoint> parse(std::string_view text);
+    [[nodiscard]] std::string to_string() const;
+
+    auto operator<=>(const Endpoint&) const = default;
+};
+
 }  // namespace synward

@@ -44,6 +44,7 @@ class Parser {
                      {"sources", [&](const toml::node& n) { with(n, "sources", &Parser::sources); }},
                      {"classify", [&](const toml::node& n) { with(n, "classify", &Parser::classify); }},
                      {"fate", [&](const toml::node& n) { fates(n); }},
+                     {"metrics", [&](const toml::node& n) { with(n, "metrics", &Parser::metrics); }},
                      {"service", [&](const toml::node& n) { services_.services(n); }}});
         if (!read_.ok()) return fail(ErrorCode::config, read_.text());
         return std::move(config_);
@@ -330,6 +331,20 @@ class Parser {
                                same->name, same->mark)
                  : fmt::format("no fit name; 1 to {} letters, digits, '-', '_' and '.' are allowed",
                                SW_NAME_LENGTH - 1));
+    }
+
+    void metrics(const toml::table& table) {
+        read_.table(table, "metrics", {{"listen", [&](const toml::node& n) {
+                                            const auto text = read_.string(n, "metrics.listen");
+                                            if (!text) return;
+                                            config_.metrics.listen = Endpoint::parse(*text);
+                                            if (!config_.metrics.listen)
+                                                read_.mistake(n, "metrics.listen",
+                                                              fmt::format("'{}' is no address with a port; "
+                                                                          "\"127.0.0.1:9478\" and "
+                                                                          "\"[::1]:9478\" are",
+                                                                          *text));
+                                        }}});
     }
 
     void sources(const toml::table& table) {

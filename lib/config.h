@@ -130,6 +130,11 @@ struct ClassifyConfig {
     bool operator==(const ClassifyConfig&) const = default;
 };
 
+// For Prometheus, at http://listen/metrics.
+struct MetricsConfig {
+    std::optional<Endpoint> listen;  // without: nowhere
+};
+
 struct Config {
     DaemonConfig daemon;
     Settings defaults;
@@ -138,6 +143,7 @@ struct Config {
     DecideConfig decide;
     SourcesConfig sources;
     ClassifyConfig classify;
+    MetricsConfig metrics;
     std::vector<ServiceConfig> services;
 
     // Whether anything goes up to the daemon.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "lib/escalation/module.h"
 #include "lib/names.h"
 #include "lib/reasons.h"
 
@@ -48,6 +49,18 @@ json stats_json(const Stats& stats, bool all) {
                             {"name", s.index ? json(s.name) : json(nullptr)},
                             {"packets", counters_json(s.packets, all)}});
     return {{"total", counters_json(stats.total(), all)}, {"services", std::move(services)}};
+}
+
+json module_stats_json(bool all) {
+    if (!module_loaded()) return nullptr;
+    auto control = ModuleControl::open();
+    const auto counted = control ? control->counters() : tl::unexpected(control.error());
+    if (!counted) return nullptr;
+    json object = json::object();
+    for (unsigned i = 0; i < counted->size(); i++)
+        if ((*counted)[i] || (all && reasons[i].action == ReasonAction::RING))
+            object[std::string(reasons[i].name)] = (*counted)[i];
+    return object;
 }
 
 json services_json(const CompiledPolicy& policy, const std::vector<ServiceState>& states) {

@@ -17,6 +17,8 @@ namespace synward {
 // {"total": {reason: n, ...}, "services": [{"name", "index", "packets": {...}}, ...]}
 // Reasons that never happened are left out unless `all`.
 [[nodiscard]] nlohmann::json stats_json(const Stats& stats, bool all = false);
+// Those of the verdict ring and the classifier in the kernel module; null where it is not loaded.
+[[nodiscard]] nlohmann::json module_stats_json(bool all = false);
 // [{"name", "index", "mode", "delivery", "ports", "addresses", "armed", ...}, ...]
 [[nodiscard]] nlohmann::json services_json(const CompiledPolicy& policy,
                                            const std::vector<ServiceState>& states);

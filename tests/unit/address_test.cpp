@@ -73,5 +73,18 @@ TEST(Prefix, ContainsByBitsOfItsOwnFamily) {
     EXPECT_TRUE(Prefix::parse("0.0.0.0/0")->contains(*Address::parse("203.0.113.9")));
 }
 
+TEST(Endpoint, IsAnAddressAndAPortAsInAUrl) {
+    for (const char* text : {"127.0.0.1:9478", "192.0.2.1:1", "[::1]:65535", "[2001:db8::7]:80"}) {
+        const auto endpoint = Endpoint::parse(text);
+        ASSERT_TRUE(endpoint) << text;
+        EXPECT_EQ(endpoint->to_string(), text);
+    }
+    EXPECT_EQ(Endpoint::parse("[::1]:80")->address.family, SW_IPV6);
+    for (const char* text : {"", ":", ":80", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",
+                             "127.0.0.1:65536", "127.0.0.1:80x", "127.0.0.1:+8", "[127.0.0.1]:80", "::1:80",
+                             "::1", "[::1]", "[::1:80", "localhost:80", " 127.0.0.1:80", "127.0.0.1: 80"})
+        EXPECT_FALSE(Endpoint::parse(text)) << text;
+}
+
 }  // namespace
 }  // namespace synward

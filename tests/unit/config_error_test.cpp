@@ -223,5 +223,13 @@ TEST(Closest, FindsTyposAndLeavesTheRestAlone) {
     EXPECT_EQ(closest(std::string(100'000, 'x'), {"interfaces"}), "");
 }
 
+TEST(ConfigError, MetricsNeedAnAddressWithAPort) {
+    EXPECT_THAT(refusal("[metrics]\nlisten = \"9478\"\n"),
+                AllOf(HasSubstr("test.toml:2:10: metrics.listen: '9478' is no address with a port"),
+                      HasSubstr("\"127.0.0.1:9478\"")));
+    EXPECT_THAT(refusal("[metrics]\nlisten = 9478\n"), HasSubstr("metrics.listen"));
+    EXPECT_THAT(refusal("[metrics]\nport = 9478\n"), HasSubstr("metrics.'port'"));
+}
+
 }  // namespace
 }  // namespace synward

@@ -26,6 +26,7 @@ void add_check(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
 void add_import(CLI::App& app, Context& context);
 void add_load(CLI::App& app, Context& context);
+void add_metrics(CLI::App& app, Context& context);
 void add_mode(CLI::App& app, Context& context);
 void add_monitor(CLI::App& app, Context& context);
 void add_preflight(CLI::App& app, Context& context);

@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
     add_unload(app, context);
     add_status(app, context);
     add_stats(app, context);
+    add_metrics(app, context);
     add_protect(app, context);
     add_unprotect(app, context);
     add_mode(app, context);

@@ -6,7 +6,6 @@
 
 #include <memory>
 
-#include "lib/escalation/module.h"
 #include "lib/json.h"
 #include "lib/reasons.h"
 #include "tools/cli/context.h"
@@ -48,19 +47,6 @@ Result<Stats> read_stats(const Instance& instance, const std::string& word) {
     return stats;
 }
 
-// Those of the verdict ring and the classifier in the kernel module; null where it is not loaded.
-nlohmann::json module_counters(Counters& packets) {
-    if (!module_loaded()) return {};
-    auto control = ModuleControl::open();
-    const auto counted = control ? control->counters() : tl::unexpected(control.error());
-    if (!counted) return {};
-    packets = *counted;
-    nlohmann::json object = nlohmann::json::object();
-    for (unsigned i = 0; i < packets.size(); i++)
-        if (packets[i]) object[std::string(reasons[i].name)] = packets[i];
-    return object;
-}
-
 Result<void> run_stats(const StatsParameters& parameters, const Context& context) {
     const auto instances = find_instances(parameters.devices);
     if (!instances) return tl::unexpected(instances.error());
@@ -85,11 +71,14 @@ Result<void> run_stats(const StatsParameters& parameters, const Context& context
         if (stats->services.size() > 2) print_counters("all together", stats->total(), parameters.all);
     }
     if (interfaces.empty()) return tl::unexpected(first);
-    Counters packets{};
-    const nlohmann::json module = parameters.service.empty() ? module_counters(packets) : nlohmann::json();
+    const nlohmann::json module =
+        parameters.service.empty() ? module_stats_json(parameters.all) : nlohmann::json();
     if (context.json) {
         print_json({{"interfaces", std::move(interfaces)}, {"module", module}});
     } else if (!module.is_null()) {
+        Counters packets{};
+        for (unsigned i = 0; i < packets.size(); i++)
+            packets[i] = module.value(std::string(reasons[i].name), std::uint64_t{0});
         fmt::print("{}:\n", paint("kernel module", Colour::bold));
         print_counters("all rings", packets, false);
     }

@@ -110,6 +110,10 @@ void print_daemon(const json& daemon) {
     if (const auto& error = daemon["reload_error"]; error.is_string())
         fmt::print("  {}: {}\n", paint("the last reload failed, the old policy is in force", Colour::red),
                    error.get<std::string>());
+    if (const auto where = daemon.value("metrics", json()); where.is_string())
+        fmt::print("  metrics for Prometheus at http://{}/metrics\n", where.get<std::string>());
+    if (const auto problem = daemon.value("metrics_problem", json()); problem.is_string())
+        fmt::print("  {}\n", paint(problem.get<std::string>(), Colour::red));
     for (const auto& entry : daemon["interfaces"])
         if (entry["state"] != "protecting")
             fmt::print("  {}: {}: {}\n", entry["interface"].get<std::string>(),

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/metrics_server.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+namespace synward {
+namespace {
+
+constexpr const char* text_format = "text/plain; version=0.0.4; charset=utf-8";
+
+Result<Descriptor> listening_socket(const Endpoint& at) {
+    const bool ipv4 = at.address.family == SW_IPV4;
+    sockaddr_storage address{};
+    socklen_t length = sizeof(sockaddr_in);
+    if (ipv4) {
+        auto& v4 = reinterpret_cast<sockaddr_in&>(address);
+        v4.sin_family = AF_INET;
+        v4.sin_port = htons(at.port);
+        std::memcpy(&v4.sin_addr, at.address.bytes.data(), sizeof v4.sin_addr);
+    } else {
+        auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
+        v6.sin6_family = AF_INET6;
+        v6.sin6_port = htons(at.port);
+        std::memcpy(&v6.sin6_addr, at.address.bytes.data(), sizeof v6.sin6_addr);
+        length = sizeof(sockaddr_in6);
+    }
+    Descriptor fd(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int yes = 1;
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    // The daemon starts before the network does.
+    if (ipv4) {
+        setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &yes, sizeof yes);
+    } else {
+        setsockopt(fd.get(), IPPROTO_IPV6, IPV6_FREEBIND, &yes, sizeof yes);
+        setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+    }
+    if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0 &&
+        ::listen(fd.get(), MetricsServer::most_clients) == 0)
+        return fd;
+    if (errno == EADDRINUSE)
+        return fail(
+            ErrorCode::busy,
+            fmt::format("metrics.listen: something else listens at {}; choose another port", at.to_string()));
+    return fail_errno(errno, fmt::format("metrics.listen: cannot listen at {}", at.to_string()));
+}
+
+}  // namespace
+
+// What libmicrohttpd calls.
+struct MetricsServer::Http {
+    static MHD_Result answer(void* server, MHD_Connection* connection, const char* url, const char* method,
+                             const char*, const char*, std::size_t* upload, void**) {
+        // A body is of no interest.
+        if (*upload) {
+            *upload = 0;
+            return MHD_YES;
+        }
+        const std::string_view verb = method;
+        if (verb != MHD_HTTP_METHOD_GET && verb != MHD_HTTP_METHOD_HEAD)
+            return send(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
+        if (std::string_view(url) != "/metrics")
+            return send(connection, MHD_HTTP_NOT_FOUND, "the metrics are at /metrics\n");
+        return send(connection, MHD_HTTP_OK, static_cast<MetricsServer*>(server)->collect_());
+    }
+
+    static MHD_Result send(MHD_Connection* connection, unsigned status, std::string body) {
+        MHD_Response* response =
+            MHD_create_response_from_buffer(body.size(), body.data(), MHD_RESPMEM_MUST_COPY);
+        if (!response) return MHD_NO;
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, text_format);
+        const MHD_Result queued = MHD_queue_response(connection, status, response);
+        MHD_destroy_response(response);
+        return queued;
+    }
+};
+
+Result<std::unique_ptr<MetricsServer>> MetricsServer::create(EventLoop& loop, const Endpoint& listen,
+                                                             Collect collect) {
+    auto socket = listening_socket(listen);
+    if (!socket) return tl::unexpected(socket.error());
+    std::unique_ptr<MetricsServer> server(new MetricsServer(loop, listen, std::move(collect)));
+    auto timer = Timer::create(loop, [self = server.get()] { self->work(); });
+    if (!timer) return tl::unexpected(timer.error());
+    server->timer_.emplace(std::move(*timer));
+    // It closes the socket that it is given.
+    server->http_ = MHD_start_daemon(MHD_USE_EPOLL, 0, nullptr, nullptr, &Http::answer, server.get(),
+                                     MHD_OPTION_LISTEN_SOCKET, fcntl(socket->get(), F_DUPFD_CLOEXEC, 0),
+                                     MHD_OPTION_CONNECTION_LIMIT, most_clients, MHD_OPTION_CONNECTION_TIMEOUT,
+                                     client_seconds, MHD_OPTION_END);
+    const MHD_DaemonInfo* info =
+        server->http_ ? MHD_get_daemon_info(server->http_, MHD_DAEMON_INFO_EPOLL_FD) : nullptr;
+    if (!info)
+        return fail(ErrorCode::system, fmt::format("metrics.listen: cannot serve at {}", listen.to_string()));
+    auto watch = loop.watch(info->epoll_fd, EPOLLIN, [self = server.get()](std::uint32_t) { self->work(); });
+    if (!watch) return tl::unexpected(watch.error());
+    server->watch_ = *watch;
+    return server;
+}
+
+MetricsServer::~MetricsServer() {
+    if (watch_) loop_->forget(watch_);
+    if (http_) MHD_stop_daemon(http_);
+}
+
+void MetricsServer::work() {
+    // Whatever can be done without waiting; a client may not hold the loop for ever.
+    unsigned MHD_LONG_LONG wait = 0;
+    for (int turns = 0; turns < 64 && wait == 0; turns++) {
+        MHD_run(http_);
+        if (MHD_get_timeout(http_, &wait) != MHD_YES) break;
+    }
+    const MHD_DaemonInfo* info = MHD_get_daemon_info(http_, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    const bool clients = info && info->num_connections > 0;
+    if (clients != clients_) timer_->every(std::chrono::seconds(clients ? 1 : 0));
+    clients_ = clients;
+}
+
+}  // namespace synward
