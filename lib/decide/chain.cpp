@@ -70,6 +70,10 @@ void Chain::decide(const FlowEvent& event, std::uint64_t now, Decision& d) {
         log_.append(event, now, d);
 }
 
+bool Chain::flows_read(std::uint64_t now) const {
+    return shared_.flows.trusted(now, nanoseconds(config_.known_flows_age));
+}
+
 std::size_t Chain::memory_bytes() const {
     std::size_t bytes = sizeof *this + log_.memory_bytes() + action_log_.memory_bytes();
     for (const auto& decider : deciders_) bytes += decider->memory_bytes();

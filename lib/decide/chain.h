@@ -38,6 +38,8 @@ class Chain {
     void decide(const FlowEvent& event, std::uint64_t now, Decision& decision);
 
     [[nodiscard]] const DecideConfig& config() const { return config_; }
+    // Whether the kernel's connections were read lately enough to call a stray unknown.
+    [[nodiscard]] bool flows_read(std::uint64_t now) const;
     [[nodiscard]] std::uint64_t count(DecisionReason reason) const {
         return counts_[static_cast<std::size_t>(reason)].load(std::memory_order_relaxed);
     }

@@ -3,17 +3,33 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
-#include <optional>
+#include <map>
 
-#include "lib/decide/decision.h"
 #include "lib/decide/prefix.h"
 #include "lib/reasons.h"
 
 namespace synward {
 namespace {
 
-constexpr std::size_t most_events = 1'000'000;
+// Bits of TracedDecision::actions: the tickets of each doubt, pass and drop, then these two.
+constexpr unsigned deny_bit = 2 * SW_DOUBT_COUNT;
+constexpr unsigned report_bit = deny_bit + 1;
+static_assert(report_bit < 16);
+
+std::string action_word(unsigned bit) {
+    if (bit == deny_bit) return "deny";
+    if (bit == report_bit) return "report";
+    return fmt::format("{}-{}", doubt_name(static_cast<sw_doubt>(bit / 2)), bit % 2 ? "drop" : "pass");
+}
+
+unsigned action_bit(const Action& action) {
+    if (action.kind == Action::Kind::set) return deny_bit;
+    if (action.kind == Action::Kind::report) return report_bit;
+    return 2u * action.key.doubt + (action.ticket_action == SW_ACTION_DROP);
+}
 
 template <typename T>
 std::optional<T> number(std::string_view text) {
@@ -93,6 +109,59 @@ bool is_zero(const sw_shape& s) {
     return !s.layout && !s.header && !s.hops && !s.wscale && !s.family;
 }
 
+std::optional<std::uint16_t> parse_actions(std::string_view text) {
+    std::uint16_t actions = 0;
+    while (!text.empty()) {
+        const std::string_view one = text.substr(0, text.find(','));
+        text.remove_prefix(std::min(text.size(), one.size() + 1));
+        unsigned bit = 0;
+        while (bit <= report_bit && action_word(bit) != one) bit++;
+        if (bit > report_bit) return std::nullopt;
+        actions |= static_cast<std::uint16_t>(1u << bit);
+    }
+    return actions;
+}
+
+// "drop/unknown_flow"
+bool parse_decided(std::string_view text, TracedDecision& decided) {
+    const std::size_t slash = text.find('/');
+    const std::string_view verdict = text.substr(0, slash);
+    if (slash == text.npos || (verdict != "accept" && verdict != "drop")) return false;
+    decided.verdict = verdict == "drop" ? SW_VERDICT_DROP : SW_VERDICT_ACCEPT;
+    for (unsigned i = 0; i < static_cast<unsigned>(DecisionReason::count); i++) {
+        decided.reason = static_cast<DecisionReason>(i);
+        if (decision_reason_name(decided.reason) == text.substr(slash + 1)) return true;
+    }
+    return false;
+}
+
+bool parse_known(std::string_view text, TraceEntry& entry) {
+    entry.flows_read = text != "old-source";
+    if (text == "none")
+        entry.known = KnownFlow::none;
+    else if (text == "source" || text == "old-source")
+        entry.known = KnownFlow::source;
+    else if (text == "flow")
+        entry.known = KnownFlow::flow;
+    else
+        return false;
+    return true;
+}
+
+// Empty: nothing to say.
+std::string_view known_word(const TraceEntry& entry) {
+    if (event_doubt(entry.event.kind) != SW_DOUBT_STRAY) return {};
+    switch (entry.known) {
+        case KnownFlow::flow:
+            return "flow";
+        case KnownFlow::source:
+            return entry.flows_read ? "source" : "old-source";
+        case KnownFlow::none:
+            break;
+    }
+    return entry.flows_read ? "none" : std::string_view();
+}
+
 template <typename T>
 bool set(T& field, std::string_view text) {
     const auto value = number<T>(text);
@@ -101,7 +170,8 @@ bool set(T& field, std::string_view text) {
 }
 
 // What is wrong; empty when nothing is.
-std::string parse_key(std::string_view key, std::string_view value, FlowEvent& event) {
+std::string parse_key(std::string_view key, std::string_view value, TraceEntry& entry) {
+    FlowEvent& event = entry.event;
     bool good = true;
     if (key == "reason") {
         const auto reason = find_reason(value);
@@ -125,13 +195,28 @@ std::string parse_key(std::string_view key, std::string_view value, FlowEvent& e
         good = set(event.ifindex, value);
     } else if (key == "mark") {
         good = set(event.mark, value);
+    } else if (key == "chain") {
+        good = set(entry.chain, value);
+    } else if (key == "known") {
+        if (!parse_known(value, entry))
+            return fmt::format("known is '{}'; allowed are none, source, old-source, flow", value);
+    } else if (key == "decided") {
+        if (!entry.decided) entry.decided.emplace();
+        if (!parse_decided(value, *entry.decided))
+            return fmt::format("'{}' is no decision; it is VERDICT/REASON", value);
+    } else if (key == "actions") {
+        const auto actions = parse_actions(value);
+        if (!actions) return fmt::format("actions are '{}'; they are like stray-drop,report", value);
+        if (!entry.decided) return "actions stand behind what was decided";
+        entry.decided->actions = *actions;
     } else {
         return fmt::format("unknown key '{}'", key);
     }
     return good ? std::string() : fmt::format("'{}' is no number that {} can have", value, key);
 }
 
-std::string parse_line(std::string_view line, FlowEvent& event) {
+std::string parse_line(std::string_view line, TraceEntry& entry) {
+    FlowEvent& event = entry.event;
     const std::string_view time = word(line);
     const auto microseconds = number<std::uint64_t>(time);
     if (!microseconds || *microseconds > UINT64_MAX / 1000)
@@ -154,7 +239,7 @@ std::string parse_line(std::string_view line, FlowEvent& event) {
     for (std::string_view pair = word(line); !pair.empty(); pair = word(line)) {
         const std::size_t equals = pair.find('=');
         if (equals == pair.npos) return fmt::format("'{}' is no KEY=VALUE", pair);
-        if (std::string wrong = parse_key(pair.substr(0, equals), pair.substr(equals + 1), event);
+        if (std::string wrong = parse_key(pair.substr(0, equals), pair.substr(equals + 1), entry);
             !wrong.empty())
             return wrong;
     }
@@ -162,6 +247,26 @@ std::string parse_line(std::string_view line, FlowEvent& event) {
 }
 
 }  // namespace
+
+TracedDecision::TracedDecision(const Decision& decision)
+    : verdict(decision.verdict.kind), reason(decision.reason) {
+    for (const Action& action : decision.wanted_actions())
+        actions |= static_cast<std::uint16_t>(1u << action_bit(action));
+}
+
+std::string traced_actions(std::uint16_t actions) {
+    std::string words;
+    for (unsigned bit = 0; bit <= report_bit; bit++)
+        if (actions >> bit & 1) words += (words.empty() ? "" : ",") + action_word(bit);
+    return words;
+}
+
+TraceEntry trace_entry(const FlowEvent& event, std::uint64_t now, const Decision& decision, bool flows_read) {
+    TraceEntry entry{.event = event, .known = decision.known, .flows_read = flows_read};
+    entry.event.time = now;
+    if (decision.reason != DecisionReason::noted) entry.decided.emplace(decision);
+    return entry;
+}
 
 std::string trace_line(const FlowEvent& e) {
     std::string line = fmt::format("{} {} {} {}", e.time / 1000, event_kind_name(e.kind),
@@ -182,8 +287,20 @@ std::string trace_line(const FlowEvent& e) {
     return line;
 }
 
-Result<std::vector<FlowEvent>> parse_trace(std::string_view text, std::string_view name) {
-    std::vector<FlowEvent> events;
+std::string trace_line(const TraceEntry& entry) {
+    std::string line = trace_line(entry.event);
+    if (entry.chain) line += fmt::format(" chain={}", entry.chain);
+    if (const auto known = known_word(entry); !known.empty()) line += fmt::format(" known={}", known);
+    if (!entry.decided) return line;
+    line += fmt::format(" decided={}/{}", entry.decided->verdict == SW_VERDICT_DROP ? "drop" : "accept",
+                        decision_reason_name(entry.decided->reason));
+    if (entry.decided->actions) line += " actions=" + traced_actions(entry.decided->actions);
+    return line;
+}
+
+Result<std::vector<TraceEntry>> parse_recording(std::string_view text, std::string_view name) {
+    std::vector<TraceEntry> entries;
+    std::map<std::uint16_t, std::uint64_t> last;  // time of each chain
     std::size_t number_of_line = 0;
     auto wrong = [&](const std::string& what) {
         return fail(ErrorCode::config, fmt::format("{}:{}: {}", name, number_of_line, what));
@@ -202,14 +319,29 @@ Result<std::vector<FlowEvent>> parse_trace(std::string_view text, std::string_vi
             continue;
         }
         if (line.empty() || line.front() == '#') continue;
-        if (events.size() == most_events) return wrong(fmt::format("more than {} events", most_events));
-        FlowEvent event;
-        if (const std::string what = parse_line(line, event); !what.empty()) return wrong(what);
-        if (!events.empty() && event.time < events.back().time) return wrong("time goes backwards");
-        event.id = events.size() + 1;
-        events.push_back(event);
+        if (entries.size() == trace_events_most)
+            return wrong(fmt::format("more than {} events", trace_events_most));
+        TraceEntry entry;
+        if (const std::string what = parse_line(line, entry); !what.empty()) return wrong(what);
+        std::uint64_t& before = last[entry.chain];
+        if (entry.event.time < before) return wrong("time goes backwards");
+        before = entry.event.time;
+        entries.push_back(entry);
     }
     if (!header) return wrong(fmt::format("empty; a trace begins with the line '{}'", trace_header));
+    // Of two chains the daemon writes what each has, not what came first.
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const TraceEntry& a, const TraceEntry& b) { return a.event.time < b.event.time; });
+    for (std::size_t i = 0; i < entries.size(); i++) entries[i].event.id = i + 1;
+    return entries;
+}
+
+Result<std::vector<FlowEvent>> parse_trace(std::string_view text, std::string_view name) {
+    const auto entries = parse_recording(text, name);
+    if (!entries) return tl::unexpected(entries.error());
+    std::vector<FlowEvent> events;
+    events.reserve(entries->size());
+    for (const TraceEntry& entry : *entries) events.push_back(entry.event);
     return events;
 }
 

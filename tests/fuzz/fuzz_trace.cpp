@@ -35,17 +35,19 @@ void check_decision(const FlowEvent& event, const Decision& d) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    const auto events = parse_trace(text, "fuzz");
-    if (!events) {
-        check(events.error().message.starts_with("fuzz:"));
+    const auto entries = parse_recording(text, "fuzz");
+    if (!entries) {
+        check(entries.error().message.starts_with("fuzz:"));
         return 0;
     }
     std::string written(trace_header);
-    for (const FlowEvent& e : *events) written += "\n" + trace_line(e);
-    const auto again = parse_trace(written, "again");
-    check(again && again->size() == events->size());
-    for (std::size_t i = 0; i < events->size(); i++)
-        check(trace_line((*events)[i]) == trace_line((*again)[i]));
+    for (const TraceEntry& e : *entries) written += "\n" + trace_line(e);
+    const auto again = parse_recording(written, "again");
+    check(again && again->size() == entries->size());
+    for (std::size_t i = 0; i < entries->size(); i++)
+        check(trace_line((*entries)[i]) == trace_line((*again)[i]));
+    const auto events = parse_trace(text, "fuzz");
+    check(events && events->size() == entries->size());
 
     // Small tables, so that they are full at once. One chain for all inputs:
     // each begins in the state that the others left, at a time of its own.

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "decide_fixture.h"
+#include "lib/decide/trace_replay.h"
 
 namespace synward {
 namespace {
@@ -73,6 +74,69 @@ TEST(Trace, RefusesWithLineAndReason) {
                 HasSubstr("t:4: time goes backwards"));
 }
 
+TEST(Trace, ARecordingIsReadAndWrittenBack) {
+    const std::string text =
+        "synward-trace 1\n"
+        "10 handshake 198.18.0.7:40000 203.0.113.1:443\n"
+        "10 stray 198.18.0.8:1 203.0.113.1:443 reason=stray_ack chain=1 known=none decided=drop/unknown_flow "
+        "actions=stray-drop,report\n"
+        "11 stray 198.18.0.8:1 203.0.113.1:443 reason=stray_ack chain=1 known=source "
+        "decided=accept/proven actions=stray-pass\n"
+        "12 stray 198.18.0.8:1 203.0.113.1:443 reason=stray_ack chain=2 known=flow "
+        "decided=accept/known_flow\n"
+        "13 reset 198.18.0.8:1 203.0.113.1:443 reason=stray_rst chain=2 known=old-source "
+        "decided=drop/host_rate\n"
+        "14 syn 198.18.0.8:1 203.0.113.1:443 reason=syn_odd chain=2 decided=drop/shape_flood "
+        "actions=shape-drop,report\n"
+        "15 handshake 198.18.0.7:40000 203.0.113.1:443 decided=drop/connection_flood actions=deny,report";
+    const auto entries = parse_recording(text, "t");
+    ASSERT_TRUE(entries) << entries.error().message;
+    ASSERT_EQ(entries->size(), 7u);
+    EXPECT_FALSE((*entries)[0].decided);
+    EXPECT_EQ((*entries)[1].chain, 1);
+    EXPECT_TRUE((*entries)[1].flows_read);
+    EXPECT_EQ((*entries)[1].decided->reason, DecisionReason::unknown_flow);
+    EXPECT_EQ((*entries)[1].decided->verdict, SW_VERDICT_DROP);
+    EXPECT_EQ((*entries)[4].known, KnownFlow::source);
+    EXPECT_FALSE((*entries)[4].flows_read);
+    std::string written(trace_header);
+    for (const TraceEntry& e : *entries) written += "\n" + trace_line(e);
+    EXPECT_EQ(written, text);
+}
+
+TEST(Trace, ARecordingOfSeveralChainsIsPutInOrder) {
+    const std::string head = "synward-trace 1\n";
+    const auto entries = parse_recording(head +
+                                             "20 stray 1.2.3.4:1 1.2.3.4:2 chain=1\n"
+                                             "10 handshake 1.2.3.5:1 1.2.3.4:2\n"
+                                             "20 handshake 1.2.3.5:1 1.2.3.4:2\n"
+                                             "21 stray 1.2.3.4:1 1.2.3.4:2 chain=1\n",
+                                         "t");
+    ASSERT_TRUE(entries) << entries.error().message;
+    std::vector<std::uint64_t> times, chains, ids;
+    for (const TraceEntry& e : *entries) {
+        times.push_back(e.event.time / 1000);
+        chains.push_back(e.chain);
+        ids.push_back(e.event.id);
+    }
+    EXPECT_THAT(times, ElementsAre(10u, 20u, 20u, 21u));
+    EXPECT_THAT(chains, ElementsAre(0u, 1u, 0u, 1u));
+    EXPECT_THAT(ids, ElementsAre(1u, 2u, 3u, 4u));
+    EXPECT_THAT(refusal(head + "2 stray 1.2.3.4:1 1.2.3.4:2 chain=1\n1 stray 1.2.3.4:1 1.2.3.4:2 chain=1"),
+                HasSubstr("t:3: time goes backwards"));
+}
+
+TEST(Trace, RefusesWhatNoRecordingSays) {
+    const std::string line = "synward-trace 1\n1 stray 1.2.3.4:1 1.2.3.4:2 ";
+    EXPECT_THAT(refusal(line + "known=much"), HasSubstr("known is 'much'; allowed are none"));
+    EXPECT_THAT(refusal(line + "decided=drop"), HasSubstr("VERDICT/REASON"));
+    EXPECT_THAT(refusal(line + "decided=drop/nonsense"), HasSubstr("'drop/nonsense'"));
+    EXPECT_THAT(refusal(line + "decided=pass/proven"), HasSubstr("'pass/proven'"));
+    EXPECT_THAT(refusal(line + "actions=deny"), HasSubstr("stand behind"));
+    EXPECT_THAT(refusal(line + "decided=drop/proven actions=deny,dance"), HasSubstr("like stray-drop"));
+    EXPECT_THAT(refusal(line + "chain=65536"), HasSubstr("no number that chain"));
+}
+
 // A trace and what was decided on each of its events.
 struct DecideTraceTest : DecideTest {
     struct Step {
@@ -116,6 +180,71 @@ struct DecideTraceTest : DecideTest {
     bool refresh = true;
     std::uint64_t refreshed = 0;
 };
+
+// Whatever was decided, and by whatever the kernel had: written down, read and decided once more.
+TEST_F(DecideTraceTest, ARecordingIsDecidedTheSame) {
+    CompiledPolicy policy;
+    policy.ports[443] = 3;
+    policy.ports[80] = 2;
+    policy.services[0].escalate_default = SW_ACTION_DROP;
+    policy.services[3].escalate_default = SW_ACTION_DROP;
+    std::string text(trace_header);
+    // One story behind the other: the sources differ, and the clock goes on. The first comes
+    // before anybody has read what connections there are.
+    std::uint64_t began = start;
+    std::map<DecisionReason, unsigned> reasons;
+    for (const char* name : {"nat-many-clients", "spoofed-stray-flood", "odd-syn-flood",
+                             "reconnect-after-restart", "connection-flood", "slow-port-scan"}) {
+        std::ifstream file(std::string(SYNWARD_TRACES "/") + name + ".trace");
+        std::ostringstream story;
+        story << file.rdbuf();
+        const auto events = parse_trace(story.str(), name);
+        ASSERT_TRUE(events) << events.error().message;
+        std::uint64_t now = began;
+        unsigned nth = 0;
+        for (const FlowEvent& e : *events) {
+            now = began + e.time;
+            // The kernel has some of them, of others another connection of the source.
+            FlowEvent other = e;
+            other.source_port ^= 4;
+            if (began != start && ++nth % 20 == 0) know({nth % 40 ? e : other}, now);
+            const Decision d = decide(e, now);
+            reasons[d.reason]++;
+            text += "\n" + trace_line(trace_entry(e, now, d, chain().flows_read(now)));
+        }
+        began = trace_time(now) + 5 * second;
+    }
+    EXPECT_GE(reasons.size(), 9u) << "the stories are too poor";
+    const auto entries = parse_recording(text, "recorded");
+    ASSERT_TRUE(entries) << entries.error().message;
+    auto replay = TraceReplay::create(config, policy);
+    ASSERT_TRUE(replay) << replay.error().message;
+    std::size_t compared = 0;
+    for (const TraceEntry& entry : *entries) {
+        const auto again = replay->decide(entry);
+        ASSERT_TRUE(again) << again.error().message;
+        if (!entry.decided) continue;
+        compared++;
+        TraceEntry now = entry;
+        now.decided.emplace(**again);
+        ASSERT_EQ(trace_line(now), trace_line(entry));
+    }
+    EXPECT_GT(compared, 1000u);
+}
+
+TEST_F(DecideTraceTest, ARecordingOfTooManyChainsIsRefused) {
+    TraceEntry entry{.event = event(EventKind::handshake, "198.18.0.1")};
+    config.rate_sources = config.proven_sources = config.proven_prefixes = config.shapes = 64;
+    auto small = TraceReplay::create(config, CompiledPolicy{});
+    for (std::size_t i = 0; i < TraceReplay::chains_most; i++) {
+        entry.chain = static_cast<std::uint16_t>(i);
+        ASSERT_TRUE(small->decide(entry));
+    }
+    entry.chain = TraceReplay::chains_most;
+    const auto refused = small->decide(entry);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("more than 256 chains"));
+}
 
 TEST_F(DecideTraceTest, SpoofedStrayFlood) {
     know({}, start);

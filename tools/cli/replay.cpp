@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// synward replay: what the policy would do to captured packets.
+// synward replay: what the policy would do to captured packets, and the deciders to recorded events.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <linux/bpf.h>
@@ -21,6 +21,7 @@
 #include "tools/cli/context.h"
 #include "tools/cli/output.h"
 #include "tools/cli/packet_text.h"
+#include "tools/cli/replay_trace.h"
 #include "tools/cli/table.h"
 #include "tools/cli/target.h"
 
@@ -372,6 +373,20 @@ class Session {
     Counts counts_;
 };
 
+Result<void> replay_recorded(const ReplayParameters& parameters, bool as_json) {
+    if (!parameters.mode.empty() || !parameters.mac.empty())
+        return fail(ErrorCode::usage, "--mode and --mac are for captured packets, not for a trace of events");
+    TraceParameters trace{.file = parameters.file,
+                          .config = parameters.config,
+                          .device = parameters.device,
+                          .limit = parameters.limit,
+                          .summary = parameters.summary,
+                          .verbose = parameters.verbose,
+                          .json = as_json};
+    for (const std::string& name : parameters.reasons) trace.reasons.insert(*find_reason(name));
+    return replay_trace(trace);
+}
+
 std::string check_reason(const std::string& name) {
     return find_reason(name) ? ""
                              : fmt::format("there is no reason '{}'; `synward reasons` lists them", name);
@@ -391,10 +406,12 @@ void add_replay(CLI::App& app, Context& context) {
         "traffic "
         "is touched: the program runs with maps of its own. Its clock is that of the capture, so that rates "
         "are those of the capture too. Clients whose SYN gets a cookie go on as they would have: their "
-        "captured ACK is made to acknowledge it",
+        "captured ACK is made to acknowledge it. What the daemon recorded (record of [decide]) is decided "
+        "once "
+        "more by the deciders of --config",
         "tcpdump -w attack.pcap -i eth0 -c 100000 tcp port 443\n  synward replay attack.pcap -c "
         "/etc/synward/synward.toml --summary");
-    command->add_option("FILE", parameters->file, "pcap or pcapng; - is standard input")
+    command->add_option("FILE", parameters->file, "pcap or pcapng, - is standard input; or a trace of events")
         ->required()
         ->type_name("FILE");
     command
@@ -429,6 +446,7 @@ void add_replay(CLI::App& app, Context& context) {
     command->add_flag("-v,--verbose", parameters->verbose, "Print what each reason means, too");
     command->callback([parameters, &context] {
         context.work = [=, &context]() -> Result<void> {
+            if (is_trace(parameters->file)) return replay_recorded(*parameters, context.json);
             auto setting = set_up(*parameters);
             if (!setting) return tl::unexpected(setting.error());
             return Session(*parameters, context, std::move(*setting)).run();
