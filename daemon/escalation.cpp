@@ -79,6 +79,7 @@ void Escalation::close() {
     workers_.clear();
     flows_.reset();
     observer_.reset();
+    if (observed_) std::exchange(observed_, nullptr)->close();
     // With `bypass` it does no harm, but it is ours to take away: after the transports, since the
     // kernel drops whatever a queue holds when a chain goes.
     if (rule_) {
@@ -92,9 +93,12 @@ void Escalation::close() {
 
 Result<void> Escalation::configure(const Config& config) {
     const bool wanted = config.escalates();
+    if (!wanted || config.record != record_) stop_recording();
+    record_ = config.record;
     if (wanted && !workers_.empty() && problem_.empty() && config.escalation == escalation_ &&
         config.decide == decide_ && !better_transport()) {
         load_services();
+        start_recording();
         return {};
     }
     close();
@@ -117,6 +121,36 @@ Result<void> Escalation::configure(const Config& config) {
     return done;
 }
 
+void Escalation::start_recording() {
+    if (recorder_ || record_.file.empty()) return;
+    auto made = Recorder::start(record_);
+    if (!made) {
+        // The same once more is no news.
+        if (recording_problem_ != made.error().message)
+            log_error(fmt::format("nothing is recorded: {}", made.error().message));
+        recording_problem_ = made.error().message;
+        return;
+    }
+    recording_problem_.clear();
+    recorder_ = std::move(*made);
+    record_observer();
+    for (const auto& worker : workers_) worker->record(*recorder_);
+    spdlog::info("what comes up is recorded in '{}'", record_.file);
+}
+
+void Escalation::stop_recording() {
+    recording_problem_.clear();
+    if (!recorder_) return;
+    recorder_.reset();
+    spdlog::info("'{}' is recorded no more", record_.file);
+}
+
+void Escalation::record_observer() {
+    if (!recorder_ || !observer_) return;
+    if (!observed_) observed_ = std::make_shared<TraceQueue>();
+    recorder_->add(observed_);
+}
+
 // The module may have been loaded since.
 bool Escalation::better_transport() const {
     return escalation_.transport == TransportChoice::automatic && transport_ == "nfqueue" && !module_seen_ &&
@@ -131,7 +165,9 @@ Result<void> Escalation::start() {
     }
     if (!shared_) shared_ = std::make_unique<DecideShared>(decide_, *keys_);
     load_services();
+    start_recording();
     observer_ = std::make_unique<Chain>(decide_, *shared_, *keys_);
+    record_observer();
 
     notify_ = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!notify_) return fail_errno(errno, "cannot make an eventfd");
@@ -163,8 +199,8 @@ Result<void> Escalation::open_workers() {
         transport_ = opened->transport->name();
         if (workers_.empty()) why_ = opened->why;
         choice = transport_ == "ring" ? TransportChoice::ring : TransportChoice::nfqueue;
-        auto worker =
-            Worker::start(i, std::move(opened->transport), decide_, *shared_, *keys_, notify_.get());
+        auto worker = Worker::start(i, std::move(opened->transport), decide_, *shared_, *keys_, notify_.get(),
+                                    recorder_.get());
         if (!worker) return tl::unexpected(worker.error());
         workers_.push_back(std::move(*worker));
     }
@@ -275,7 +311,9 @@ void Escalation::observe(const Guard& guard, const Event& event) {
     seen.protocol = IPPROTO_TCP;
     if (guard.instance()) seen.ifindex = guard.instance()->interface().index;
     Decision decision;
-    observer_->decide(seen, monotonic_now(), decision);
+    const std::uint64_t now = trace_time(monotonic_now());
+    observer_->decide(seen, now, decision);
+    if (observed_ && observed_->on()) observed_->push(seen, now, decision, false);
     for (const Action& action : decision.wanted_actions()) {
         const WantedAction wanted(action, decision, seen.kind);
         if (wanted.due()) take(wanted);
@@ -450,7 +488,23 @@ nlohmann::json Escalation::status() const {
             {"sources_denied", denied_},
             {"sources_kept", kept_},
             {"actions_failed", failed_},
+            {"recording", recording()},
             {"workers", std::move(workers)}};
+}
+
+nlohmann::json Escalation::recording() const {
+    if (!recorder_ && recording_problem_.empty()) return {};
+    const Recorder::Status status =
+        recorder_
+            ? recorder_->status()
+            : Recorder::Status{.file = record_.file, .limit = record_.limit, .problem = recording_problem_};
+    return {{"file", status.file},
+            {"events", status.events},
+            {"bytes", status.bytes},
+            {"limit", status.limit},
+            {"lost", status.lost},
+            {"full", status.full},
+            {"problem", status.problem.empty() ? nlohmann::json() : nlohmann::json(status.problem)}};
 }
 
 Result<Explanation> Escalation::why(const Address& address) const {

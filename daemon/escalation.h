@@ -15,6 +15,7 @@
 #include "daemon/flow_sync.h"
 #include "daemon/guard.h"
 #include "daemon/log.h"
+#include "daemon/recorder.h"
 #include "daemon/timer.h"
 #include "daemon/worker.h"
 #include "lib/classify/backoff.h"
@@ -61,6 +62,11 @@ class Escalation {
 
   private:
     Result<void> start();
+    // As record_ says; what runs already is added.
+    void start_recording();
+    void stop_recording();
+    void record_observer();
+    [[nodiscard]] nlohmann::json recording() const;
     [[nodiscard]] bool better_transport() const;
     void close();
     // Those that are not there.
@@ -87,8 +93,12 @@ class Escalation {
     std::optional<KeySource> keys_;
     EscalationConfig escalation_;
     DecideConfig decide_;
+    RecordConfig record_;
     std::unique_ptr<DecideShared> shared_;
     std::unique_ptr<Chain> observer_;  // for what needs no verdict
+    std::unique_ptr<Recorder> recorder_;
+    std::shared_ptr<TraceQueue> observed_;  // the observer's
+    std::string recording_problem_;         // why there is no recorder
     std::unique_ptr<FlowSync> flows_;
     FlowSync::Ended ended_;
     std::function<void(const std::string&)> set_changed_;

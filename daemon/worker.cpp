@@ -29,11 +29,12 @@ void ring(int eventfd) {
 
 Result<std::unique_ptr<Worker>> Worker::start(unsigned index, std::unique_ptr<Transport> transport,
                                               const DecideConfig& config, DecideShared& shared,
-                                              KeySource& keys, int notify) {
+                                              KeySource& keys, int notify, Recorder* recorder) {
     Descriptor stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!stop) return fail_errno(errno, "cannot make an eventfd");
     std::unique_ptr<Worker> worker(
         new Worker(index, std::move(transport), config, shared, keys, notify, std::move(stop)));
+    if (recorder) worker->record(*recorder);
     try {
         worker->thread_ = std::thread([w = worker.get()] { w->run(); });
     } catch (const std::system_error& error) {
@@ -60,6 +61,13 @@ void Worker::close() {
     ring(stop_.get());
     if (thread_.joinable()) thread_.join();
     transport_.reset();
+    if (recorded_) recorded_->close();
+}
+
+void Worker::record(Recorder& recorder) {
+    if (!recorded_) recorded_ = std::make_shared<TraceQueue>();
+    recorder.add(recorded_);
+    trace_.store(recorded_.get(), std::memory_order_release);
 }
 
 std::string Worker::failure() const {
@@ -110,13 +118,17 @@ void Worker::run() {
 }
 
 bool Worker::batch(std::span<const FlowEvent> events) {
-    const std::uint64_t now = monotonic_now();
+    const std::uint64_t now = trace_time(monotonic_now());
+    TraceQueue* trace = trace_.load(std::memory_order_acquire);
+    if (trace && !trace->on()) trace = nullptr;
+    const bool flows_read = trace && chain_.flows_read(now);
     Decision decision;
     bool wanted = false;
     verdicts_.clear();
     for (const FlowEvent& event : events) {
         chain_.decide(event, now, decision);
         if (event.id) verdicts_.push_back(decision.verdict);
+        if (trace) trace->push(event, now, decision, flows_read);
         for (const Action& action : decision.wanted_actions()) {
             const WantedAction one(action, decision, event.kind);
             if (!one.due()) continue;

@@ -4,12 +4,15 @@
 // call of its own.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "daemon/action_queue.h"
+#include "daemon/recorder.h"
 #include "lib/decide/chain.h"
 #include "lib/descriptor.h"
 #include "lib/escalation/transport.h"
@@ -21,18 +24,21 @@ class Worker {
   public:
     // Starts the thread, pinned to a CPU of its own where there are enough.
     // `notify` (an eventfd) is written when actions wait; it and `shared` outlive
-    // the worker.
+    // the worker. A recorder gets everything from the first packet on; see record().
     [[nodiscard]] static Result<std::unique_ptr<Worker>> start(unsigned index,
                                                                std::unique_ptr<Transport> transport,
                                                                const DecideConfig& config,
                                                                DecideShared& shared, KeySource& keys,
-                                                               int notify);
+                                                               int notify, Recorder* recorder = nullptr);
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
     ~Worker();
     // Stops and joins, and closes the transport: what waits for a verdict gets the fail policy.
     // After that only the chain and the actions that it left may be used.
     void close();
+
+    // From now on, by one thread; until the recorder is gone, which may outlive the worker.
+    void record(Recorder& recorder);
 
     [[nodiscard]] unsigned index() const { return index_; }  // of the ring or queue
     [[nodiscard]] const Chain& chain() const { return chain_; }
@@ -57,6 +63,9 @@ class Worker {
     std::vector<Verdict> verdicts_;
     int notify_;
     Descriptor stop_;
+    // Made once and kept, so that the thread may look at it at any time.
+    std::shared_ptr<TraceQueue> recorded_;
+    std::atomic<TraceQueue*> trace_{nullptr};
     // Written by the thread before the flag is set.
     std::string failure_;
     std::atomic<bool> failed_{false};

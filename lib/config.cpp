@@ -236,9 +236,24 @@ class Parser {
              {"connection_rate", rate(d.connections, "decide.connection_rate")},
              {"deny", time(d.deny, "decide.deny", 1s)},
              {"deny_set4", set(d.deny_set[SW_IPV4], "decide.deny_set4")},
-             {"deny_set6", set(d.deny_set[SW_IPV6], "decide.deny_set6")}});
+             {"deny_set6", set(d.deny_set[SW_IPV6], "decide.deny_set6")},
+             {"record", [&](const toml::node& n) { record_file(n); }},
+             {"record_limit", [&](const toml::node& n) {
+                  if (const auto mebibytes = read_.integer(n, "decide.record_limit", 1, 1024))
+                      config_.record.limit = static_cast<std::uint64_t>(*mebibytes) * RecordConfig::mebibyte;
+              }}});
         if (const auto sane = check(d); !sane && read_.ok())
             read_.mistake(table, "decide", sane.error().message);
+    }
+
+    void record_file(const toml::node& node) {
+        const auto path = read_.string(node, "decide.record");
+        if (!path) return;
+        if (path->empty() || (path->front() == '/' && path->back() != '/' && path->find('\0') == path->npos))
+            config_.record.file = *path;
+        else
+            read_.mistake(node, "decide.record",
+                          fmt::format("'{}' is no file; its whole path is wanted, from /", *path));
     }
 
     std::optional<std::string> set_name(const toml::node& node, const char* key) {

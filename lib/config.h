@@ -141,6 +141,7 @@ struct Config {
     LimitsConfig limits;
     EscalationConfig escalation;
     DecideConfig decide;
+    RecordConfig record;  // of [decide] in the file
     SourcesConfig sources;
     ClassifyConfig classify;
     MetricsConfig metrics;

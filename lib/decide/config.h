@@ -86,6 +86,16 @@ struct DecideConfig {
     bool operator==(const DecideConfig&) const = default;
 };
 
+// Where what comes up, and what becomes of it, is written down.
+struct RecordConfig {
+    static constexpr std::uint32_t mebibyte = 1 << 20;
+
+    std::string file;                                    // empty: nowhere
+    std::uint64_t limit = 64 * std::uint64_t{mebibyte};  // bytes
+
+    bool operator==(const RecordConfig&) const = default;
+};
+
 // Code `config` names the first number that is out of range, and the range.
 [[nodiscard]] Result<void> check(const DecideConfig& config);
 

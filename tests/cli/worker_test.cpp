@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -105,9 +106,9 @@ class WorkerTest : public testing::Test {
         policy.services[3].escalate_default = SW_ACTION_DROP;
         EXPECT_TRUE(shared_.services.load(policy));
     }
-    Worker& start() {
-        auto worker =
-            Worker::start(0, std::make_unique<FeedTransport>(feed), config_, shared_, keys_, notify_.get());
+    Worker& start(Recorder* recorder = nullptr) {
+        auto worker = Worker::start(0, std::make_unique<FeedTransport>(feed), config_, shared_, keys_,
+                                    notify_.get(), recorder);
         EXPECT_TRUE(worker) << worker.error().message;
         worker_ = std::move(*worker);
         return *worker_;
@@ -289,6 +290,37 @@ TEST_F(WorkerTest, NothingIsAllocatedBetweenReceivingAndSending) {
     const std::uint64_t before = allocations();
     const std::vector<int> control(7);
     EXPECT_GT(allocations(), before) << "nothing is counted at all";
+}
+
+TEST_F(WorkerTest, WhatItDecidesIsRecorded) {
+    const std::string file = testing::TempDir() + "worker-" + std::to_string(getpid()) + ".trace";
+    auto recorder = Recorder::start({.file = file});
+    ASSERT_TRUE(recorder) << recorder.error().message;
+    start(recorder->get());
+    std::uint64_t id = 0;
+    for (int round = 0; round < 10; ++round) {
+        std::vector<FlowEvent> batch;
+        for (unsigned i = 0; i < 100; ++i) batch.push_back(odd_syn(++id, 0x2010101));
+        feed.give(std::move(batch));
+    }
+    ASSERT_TRUE(eventually([&] { return feed.verdicts() == id; }));
+    worker_->close();
+    recorder->reset();
+    std::ostringstream text;
+    text << std::ifstream(file).rdbuf();
+    std::filesystem::remove(file);
+    const auto entries = parse_recording(text.str(), file);
+    ASSERT_TRUE(entries) << entries.error().message;
+    ASSERT_EQ(entries->size(), id) << "from the first to the last";
+    // Nobody else decides here, so that the order is that of the packets.
+    for (std::size_t i = 0; i < entries->size(); ++i) {
+        const TraceEntry& entry = (*entries)[i];
+        EXPECT_EQ(entry.event.source, odd_syn(i + 1, 0).source);
+        ASSERT_TRUE(entry.decided);
+        const std::vector<Verdict>& given = feed.given[i + 1];
+        ASSERT_EQ(given.size(), 1u);
+        EXPECT_EQ(entry.decided->verdict, given[0].kind);
+    }
 }
 
 TEST_F(WorkerTest, StopsWhileItWaits) {

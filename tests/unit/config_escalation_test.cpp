@@ -140,6 +140,8 @@ connection_rate = 200
 deny = "5m"
 deny_set4 = "bad4"
 deny_set6 = "bad6"
+record = "/var/log/synward/events.trace"
+record_limit = 5
 )");
     const DecideConfig& d = c.decide;
     EXPECT_TRUE(d.dry_run);
@@ -160,6 +162,10 @@ deny_set6 = "bad6"
     EXPECT_EQ(d.deny, 5min);
     EXPECT_EQ(d.deny_set[SW_IPV4], "bad4");
     EXPECT_EQ(d.deny_set[SW_IPV6], "bad6");
+    EXPECT_EQ(c.record.file, "/var/log/synward/events.trace");
+    EXPECT_EQ(c.record.limit, 5u << 20);
+    EXPECT_EQ(parsed("").record, RecordConfig{});
+    EXPECT_EQ(parsed("").record.file, "") << "nothing is recorded unless somebody wants it";
     EXPECT_EQ(parsed("[decide]\nfragment = \"accept\"\n").decide.fragment, Opinion::accept);
 }
 
@@ -205,6 +211,10 @@ TEST(ConfigEscalation, WrongDecide) {
              {"accept_mark = 0x20", "accept_mark is 0x20, of which accept_mask (0x0) lets only 0x0 through"},
              {"accept_mask = 0x8000", "accept_mask is 0x8000; the bits 0xff00 are synward's own"},
              {"deny_set4 = \"\"", "no ipset can have this name"},
+             {"record = \"events.trace\"",
+              "test.toml:2:10: decide.record: 'events.trace' is no file; its whole path is wanted, from /"},
+             {"record = \"/var/log/\"", "decide.record: '/var/log/' is no file"},
+             {"record_limit = 0", "decide.record_limit: 0 is out of range; 1 to 1024 is allowed"},
              {"deny_set4 = \"a b\"",
               "test.toml:2:13: decide.deny_set4: no ipset can have this name; 1 to 31 "
               "characters without space are allowed"},

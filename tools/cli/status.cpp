@@ -145,6 +145,17 @@ const char* fail_name(sw_ring_fail fail) {
     return fail == SW_RING_FAIL_DROP ? "drop" : "accept";
 }
 
+void print_recording(const json& recording) {
+    if (recording.is_null()) return;
+    const std::string problem = recording["problem"].is_string() ? recording["problem"].get<std::string>()
+                                : recording["full"].get<bool>()  ? "full"
+                                                                 : "";
+    fmt::print("    recorded in {}: {} events, {} of {}, {} lost{}\n", recording["file"].get<std::string>(),
+               recording["events"].get<std::uint64_t>(), bytes_text(recording["bytes"].get<std::uint64_t>()),
+               bytes_text(recording["limit"].get<std::uint64_t>()), recording["lost"].get<std::uint64_t>(),
+               problem.empty() ? "" : paint("; no more: " + problem, Colour::yellow));
+}
+
 // Doubtful packets: nothing to say where nothing is escalated.
 void print_escalation(const json& escalation) {
     if (escalation.is_null()) return;
@@ -169,6 +180,7 @@ void print_escalation(const json& escalation) {
                verdicts, lost, escalation["tickets_written"].get<std::uint64_t>(),
                escalation["sources_denied"].get<std::uint64_t>());
     for (const auto& [reason, count] : decisions) fmt::print("    {:>10} {}\n", count, reason);
+    print_recording(escalation.value("recording", json()));
 }
 
 // The kernel module as this network namespace sees it; null where it is not loaded.
