@@ -78,6 +78,13 @@ std::optional<Prefix> Prefix::parse(std::string_view text, bool* host_bits) {
     return prefix;
 }
 
+Prefix Prefix::around(const Address& address, unsigned length) {
+    Prefix prefix{address, std::min(length, address.bits())};
+    for (unsigned i = prefix.length; i < address.bits(); i = (i | 7) + 1)
+        prefix.address.bytes[i / 8] &= static_cast<std::uint8_t>(~(0xffu >> i % 8));
+    return prefix;
+}
+
 bool Prefix::contains(const Address& other) const {
     if (other.family != address.family) return false;
     for (unsigned i = 0; i < length; i++)

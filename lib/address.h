@@ -38,6 +38,8 @@ struct Prefix {
     // "192.0.2.0/24" or a lone address. Nothing when the text is neither, or
     // when bits are set behind the length (then `host_bits` is made true).
     [[nodiscard]] static std::optional<Prefix> parse(std::string_view text, bool* host_bits = nullptr);
+    // The prefix of that length, at most the address's, in which the address is.
+    [[nodiscard]] static Prefix around(const Address& address, unsigned length);
     [[nodiscard]] bool is_host() const { return length == address.bits(); }
     [[nodiscard]] bool contains(const Address& other) const;
     // How many addresses it has; `most` + 1 where it has more than `most`.

@@ -98,7 +98,7 @@ void check_deny_set(const Config& config, sw_family family, const SetsThere& the
                     fmt::format("name another set as {} (one that does not exist is made as it has to be), "
                                 "or ipset destroy {}",
                                 deny_key(family), name));
-    if (set && (set->irregular || set->netmask))
+    if (set && (set->bitmask || set->netmask))
         find(Severity::warning,
              "it has a netmask or bitmask: with a host that the deciders deny its neighbours are denied",
              "make it without");

@@ -2,8 +2,10 @@
 #include "lib/import/export.h"
 
 #include <fmt/format.h>
+#include <net/if.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <tuple>
@@ -39,7 +41,8 @@ void merge_ports(std::vector<ExportedRule>& rules) {
             // Of ICMP, codes of one type.
             const bool same_type =
                 !is_icmp(rule.service->protocol) || rule.service->first >> 8 == before.service->first >> 8;
-            if (before.source == rule.source && before.fate == rule.fate && before.comment == rule.comment &&
+            if (before.source == rule.source && before.fate == rule.fate &&
+                before.is_exception == rule.is_exception && before.comment == rule.comment &&
                 before.service->protocol == rule.service->protocol &&
                 before.service->last + 1U == rule.service->first && same_type) {
                 before.service->last = rule.service->last;
@@ -54,7 +57,7 @@ void merge_ports(std::vector<ExportedRule>& rules) {
 // Both halves of the address space become one prefix, which only hash:net,iface has itself.
 void merge_halves(std::vector<ExportedRule>& rules) {
     const auto key = [](const ExportedRule& rule) {
-        return std::tuple_cat(whom(rule), std::tie(rule.fate, rule.comment));
+        return std::tuple_cat(whom(rule), std::tie(rule.fate, rule.is_exception, rule.comment));
     };
     std::set<decltype(whom(rules[0]))> whole;
     std::map<decltype(key(rules[0])), ExportedRule*> lower;
@@ -128,57 +131,77 @@ tl::unexpected<Error> not_linear(const ExportedSet& set, const ExportedEntry& en
                                                entry_text(entry), why));
 }
 
-tl::unexpected<Error> is_exception(const ExportedSet& set, const ExportedEntry& entry) {
-    return not_linear(set, entry,
-                      entry.nomatch ? "is an exception (nomatch) inside a wider entry"
-                                    : "is an exception (no mark) inside a wider entry");
-}
+struct Exceptions {
+    std::vector<ExportedEntry> entries;
+    std::size_t read = 0;  // of the set; the others follow from those that it has
+};
 
-// What says nothing hides a wider entry, and then the next set is asked.
-Result<void> check_exceptions(const ExportedSet& set) {
+// Entries that say nothing inside wider ones, which they hide: the next set is asked then.
+Exceptions exceptions_by_prefix(const ExportedSet& set) {
     std::map<std::pair<std::uint8_t, std::uint16_t>, PrefixTable<bool>> tables;
     for (const ExportedEntry& entry : set.entries)
         if (entry.fate()) tables[{entry.protocol, entry.port}].add(Block::of(entry.prefix), true);
+    Exceptions found;
     for (const ExportedEntry& entry : set.entries)
         if (!entry.fate() && tables[{entry.protocol, entry.port}].covers(Block::of(entry.prefix)))
-            return is_exception(set, entry);
-    return {};
+            found.entries.push_back(entry);
+    found.read = found.entries.size();
+    return found;
 }
 
 // Likewise by interface, where the search ends at the longest network that is there, be it
-// for other interfaces: that hides wider ones too.
-Result<void> check_interfaces(const ExportedSet& set) {
+// for other interfaces: so a network hides wider ones from interfaces that it has no entry for.
+Exceptions exceptions_by_interface(const ExportedSet& set) {
     std::map<Block, std::vector<const ExportedEntry*>> networks;
     std::set<unsigned> lengths;
     for (const ExportedEntry& entry : set.entries) {
         networks[Block::of(entry.prefix)].push_back(&entry);
         lengths.insert(entry.prefix.length);
     }
-    const auto check = [&](const std::vector<const ExportedEntry*>& here, const ExportedEntry& around,
-                           bool is_wider) -> Result<void> {
-        bool found = false;
-        for (const ExportedEntry* entry : here) {
-            if (entry->fate())
-                found |= is_within(around, *entry);
-            else if (is_within(*entry, around) || is_within(around, *entry))
-                return is_exception(set, *entry);
-        }
-        if (is_wider && !found)
-            return not_linear(set, around,
-                              fmt::format("is hidden by {}, where only other interfaces have an entry",
-                                          here[0]->prefix.to_string()));
-        return {};
-    };
-    for (const auto& [network, here] : networks)
+    Exceptions found;
+    for (const auto& [network, here] : networks) {
+        std::set<const ExportedEntry*> silent;
+        std::set<std::tuple<std::string, bool, bool>> hidden;
         for (const unsigned length : lengths) {
             if (length > network.length) break;
             const auto around = networks.find(network.widened(length));
             if (around == networks.end()) continue;
-            for (const ExportedEntry* entry : around->second)
-                if (entry->fate())
-                    if (auto fine = check(here, *entry, length < network.length); !fine) return fine;
+            for (const ExportedEntry* wide : around->second) {
+                if (!wide->fate()) continue;
+                bool has_own = length == network.length;
+                for (const ExportedEntry* entry : here) {
+                    has_own |= is_within(*wide, *entry);
+                    if (!entry->fate() && (is_within(*entry, *wide) || is_within(*wide, *entry)))
+                        silent.insert(entry);
+                }
+                if (!has_own) hidden.emplace(wide->interface, wide->wildcard, wide->bridge_port);
+            }
         }
-    return {};
+        found.read += silent.size();
+        for (const ExportedEntry* entry : silent) found.entries.push_back(*entry);
+        for (const auto& [interface, wildcard, bridge_port] : hidden) {
+            ExportedEntry& entry = found.entries.emplace_back();
+            entry.prefix = here[0]->prefix;
+            entry.interface = interface;
+            entry.wildcard = wildcard;
+            entry.bridge_port = bridge_port;
+        }
+    }
+    return found;
+}
+
+// Does a set behind this one say anything of what these are about?
+bool is_asked_behind(const std::vector<ExportedEntry>& exceptions, const std::vector<ExportedSet>& sets,
+                     std::size_t index) {
+    PrefixTable<bool> behind;
+    if (!exceptions.empty())
+        for (std::size_t i = index + 1; i < sets.size(); i++)
+            if (sets[i].header.kind != SetKind::list && sets[i].header.family == sets[index].header.family)
+                for (const ExportedEntry& entry : sets[i].entries)
+                    if (entry.fate()) behind.add(Block::of(entry.prefix), true);
+    return std::any_of(exceptions.begin(), exceptions.end(), [&](const ExportedEntry& exception) {
+        return behind.meets(Block::of(exception.prefix));
+    });
 }
 
 // An entry without a mark ends the look-up in the list that its set is a member of.
@@ -199,12 +222,16 @@ Result<void> check_list(const std::vector<ExportedSet>& sets, std::size_t index)
     return {};
 }
 
-std::string_view verdict_word(const Fates& fates, std::uint8_t mark, ExportFormat format) {
-    const Fate* fate = fates.find(mark);
-    const FateVerdict verdict = fate ? fate->verdict : FateVerdict::go_on;
+std::string_view verdict_word(const Fates& fates, const ExportedRule& rule, bool own_chain,
+                              ExportFormat format) {
     const bool nft = format == ExportFormat::nft;
-    if (verdict == FateVerdict::accept) return nft ? "accept" : "ACCEPT";
-    if (verdict == FateVerdict::drop) return nft ? "drop" : "DROP";
+    const Fate* fate = fates.find(rule.fate);
+    const FateVerdict verdict = fate ? fate->verdict : FateVerdict::go_on;
+    // To return from a chain of the set's own is to ask the next set; the policy is to accept.
+    if (!rule.is_exception &&
+        (verdict == FateVerdict::accept || (verdict == FateVerdict::go_on && own_chain)))
+        return nft ? "accept" : "ACCEPT";
+    if (!rule.is_exception && verdict == FateVerdict::drop) return nft ? "drop" : "DROP";
     return nft ? "return" : "RETURN";
 }
 
@@ -249,28 +276,53 @@ class Exporter {
                         fmt::format("{} goes by packet marks, which no rule written here can ask "
                                     "for: leave it out",
                                     set.header.name));
-        auto fine = set.header.kind == SetKind::net_iface ? check_interfaces(set) : check_exceptions(set);
-        if (fine) fine = check_list(sets, index);
-        if (!fine) return fine;
-        tell_what_is_lost(set);
-        std::vector<ExportedRule> rules = rules_of(set);
+        if (set.header.bitmask)
+            return fail(ErrorCode::config,
+                        fmt::format("{} has the bitmask {}, which is no netmask: no rule written here can "
+                                    "ask by it, so leave it out",
+                                    set.header.name, set.header.bitmask->to_string()));
+        if (auto fine = check_list(sets, index); !fine) return fine;
+        const Exceptions exceptions =
+            set.header.kind == SetKind::net_iface ? exceptions_by_interface(set) : exceptions_by_prefix(set);
+        const bool own_chain = is_asked_behind(exceptions.entries, sets, index);
+        tell_what_is_lost(set, exceptions.read);
+        std::vector<ExportedRule> rules;
+        for (const ExportedEntry& entry : set.entries)
+            if (const auto fate = entry.fate()) rules.push_back(rule_of(set, entry, *fate));
+        for (const ExportedEntry& entry : exceptions.entries) {
+            rules.push_back(rule_of(set, entry, 0));
+            rules.back().is_exception = true;
+        }
         merge_ports(rules);
         merge_halves(rules);
         split_codes(rules);
         put_in_order(rules);
+        const bool nft = options_.format == ExportFormat::nft;
+        const std::string chain = own_chain ? fmt::format("synward-set-{}", ++chains_) : "INPUT";
+        std::string lines;
         for (const ExportedRule& rule : rules) {
-            const std::string_view verdict = verdict_word(fates_, rule.fate, options_.format);
-            const auto line =
-                options_.format == ExportFormat::nft ? nft_line(rule, verdict) : iptables_line(rule, verdict);
+            const std::string_view verdict = verdict_word(fates_, rule, own_chain, options_.format);
+            const auto line = nft ? nft_line(rule, verdict) : iptables_line(rule, chain, verdict);
             if (!line)
                 return fail(line.error().code, fmt::format("{}: {}", set.header.name, line.error().message));
-            lines_ += *line;
+            lines += *line;
             result_.rules++;
         }
+        if (!own_chain) {
+            lines_ += lines;
+            return {};
+        }
+        declared_ +=
+            nft ? fmt::format("\tchain {} {{\n{}\t}}\n", chain, lines) : fmt::format(":{} - [0:0]\n", chain);
+        if (nft)
+            lines_ += fmt::format("\t\tjump {}\n", chain);
+        else
+            lines_ += fmt::format("{}-A INPUT -j {}\n", lines, chain);
+        result_.rules++;
         return {};
     }
 
-    void tell_what_is_lost(const ExportedSet& set) {
+    void tell_what_is_lost(const ExportedSet& set, std::size_t exceptions) {
         std::size_t silent = 0;
         std::size_t expiring = 0;
         std::size_t bridge_ports = 0;
@@ -285,7 +337,8 @@ class Exporter {
             if (*fate != 0 && !fates_.find(*fate))
                 note(set, fmt::format("nobody defined the fate of mark {:#x}: it became RETURN", *fate));
         }
-        if (silent) note(set, fmt::format("{} entries that say nothing were left out", silent));
+        if (silent > exceptions)
+            note(set, fmt::format("{} entries that say nothing were left out", silent - exceptions));
         if (expiring) note(set, fmt::format("{} entries that expire became rules that stay", expiring));
         // xt_set never asks a set about them.
         if (bridge_ports)
@@ -294,44 +347,41 @@ class Exporter {
                                   bridge_ports));
     }
 
-    static std::vector<ExportedRule> rules_of(const ExportedSet& set) {
-        std::vector<ExportedRule> rules;
-        for (const ExportedEntry& entry : set.entries) {
-            const auto fate = entry.fate();
-            if (!fate) continue;
-            ExportedRule& rule = rules.emplace_back();
-            rule.source = Block::of(entry.prefix);
-            rule.family = entry.prefix.address.family;
-            rule.interface = entry.interface;
-            rule.wildcard = entry.wildcard;
-            rule.bridge_port = entry.bridge_port;
-            if (by_port(set.header.kind)) rule.service = ServiceRange{entry.protocol, entry.port, entry.port};
-            rule.fate = *fate;
-            rule.comment = entry.comment;
-        }
-        return rules;
+    static ExportedRule rule_of(const ExportedSet& set, const ExportedEntry& entry, std::uint8_t fate) {
+        ExportedRule rule;
+        rule.source = Block::of(entry.prefix);
+        rule.family = entry.prefix.address.family;
+        rule.interface = entry.interface;
+        rule.wildcard = entry.wildcard;
+        rule.bridge_port = entry.bridge_port;
+        if (by_port(set.header.kind)) rule.service = ServiceRange{entry.protocol, entry.port, entry.port};
+        rule.fate = fate;
+        rule.comment = entry.comment;
+        return rule;
     }
 
     [[nodiscard]] std::string iptables_text() const {
         return fmt::format(
             "# Made by `synward export` for {}.\n"
-            "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+            "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{}"
             "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n{}COMMIT\n",
-            options_.family == SW_IPV4 ? "iptables-restore" : "ip6tables-restore", lines_);
+            options_.family == SW_IPV4 ? "iptables-restore" : "ip6tables-restore", declared_, lines_);
     }
 
     [[nodiscard]] std::string nft_text() const {
         return fmt::format(
             "#!/usr/sbin/nft -f\n# Made by `synward export`.\n"
-            "table inet synward_export {{\n\tchain input {{\n"
+            "table inet synward_export {{\n{}\tchain input {{\n"
             "\t\ttype filter hook input priority 0; policy accept;\n"
             "\t\tct state established,related accept\n{}\t}}\n}}\n",
-            lines_);
+            declared_, lines_);
     }
 
     const Fates& fates_;
     const ExportOptions& options_;
+    std::string declared_;  // chains of sets whose exceptions another set is asked about
     std::string lines_;
+    std::size_t chains_ = 0;
     Export result_;
 };
 
@@ -355,6 +405,12 @@ ExportedEntry exported(const SetEntry& entry) {
             .bytes = entry.bytes};
 }
 
+// Names before what is the beginning of names: the kernel takes a name for the same entry as a
+// wildcard that is there already and fits it.
+std::size_t narrowness(const ExportedEntry& entry) {
+    return entry.wildcard ? IFNAMSIZ - std::min<std::size_t>(entry.interface.size(), IFNAMSIZ - 1) : 0;
+}
+
 Result<void> read_one(SetReader& reader, const std::string& name, const std::string& list, unsigned depth,
                       std::vector<ExportedSet>& sets) {
     ExportedSet set;
@@ -371,8 +427,9 @@ Result<void> read_one(SetReader& reader, const std::string& name, const std::str
             if (auto done = read_one(reader, entry.member, name, depth - 1, sets); !done) return done;
     } else {
         std::sort(set.entries.begin(), set.entries.end(), [](const ExportedEntry& a, const ExportedEntry& b) {
-            return std::tie(a.prefix, a.interface, a.protocol, a.port) <
-                   std::tie(b.prefix, b.interface, b.protocol, b.port);
+            return std::make_tuple(std::cref(a.prefix), narrowness(a), std::cref(a.interface), a.protocol,
+                                   a.port) < std::make_tuple(std::cref(b.prefix), narrowness(b),
+                                                             std::cref(b.interface), b.protocol, b.port);
         });
     }
     sets.push_back(std::move(set));
@@ -384,6 +441,26 @@ Result<void> read_one(SetReader& reader, const std::string& name, const std::str
 std::optional<std::uint8_t> ExportedEntry::fate() const {
     if (nomatch || !(mask & SW_MARK_CLASS_MASK)) return std::nullopt;
     return static_cast<std::uint8_t>(mark & mask & SW_MARK_CLASS_MASK);
+}
+
+SetEntry ExportedEntry::view() const {
+    return {.prefix = prefix,
+            .port = port,
+            .protocol = protocol,
+            .nomatch = nomatch,
+            .interface = interface,
+            .wildcard = wildcard,
+            .bridge_port = bridge_port,
+            .member = member,
+            .packet_mark = packet_mark,
+            .mark = mark,
+            .mask = mask,
+            .timeout = timeout,
+            .text = comment,
+            .packets = packets,
+            .bytes = bytes,
+            .priority = priority,
+            .queue = queue};
 }
 
 Result<std::vector<ExportedSet>> read_sets_to_export(SetReader& reader,

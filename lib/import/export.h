@@ -46,6 +46,8 @@ struct ExportedEntry {
     // The class byte, of which 0 is no fate and ends the search too. Nothing: it says
     // nothing, and the next set is asked.
     [[nodiscard]] std::optional<std::uint8_t> fate() const;
+    // As it was read; valid as long as this.
+    [[nodiscard]] SetEntry view() const;
 };
 
 struct ExportedSet {
@@ -65,8 +67,10 @@ struct Export {
 [[nodiscard]] Result<std::vector<ExportedSet>> read_sets_to_export(SetReader& reader,
                                                                    const std::vector<std::string>& names);
 // Rules that decide as the sets do. A fate that only marks becomes RETURN, and so does none:
-// the policy (accept) decides. Code `config`, naming set and entry, for what rules cannot
-// say: what is an exception inside a wider entry, and packet marks.
+// the policy (accept) decides. An exception inside a wider entry becomes RETURN too; where a set
+// behind says something of it, the set gets a chain of its own, which ends with ACCEPT there.
+// Code `config`, naming set and entry, for what rules cannot say: packet marks, bitmasks, and
+// entries without a mark in a list that has more to say of them.
 [[nodiscard]] Result<Export> export_sets(const std::vector<ExportedSet>& sets, const Fates& fates,
                                          const ExportOptions& options);
 

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 
-#include "lib/import/comment.h"
+#include "lib/sets/comment.h"
 #include "lib/sets/ipset.h"
 
 namespace synward {
@@ -67,8 +67,9 @@ Result<std::string> nft_service(const ServiceRange& service) {
 
 }  // namespace
 
-Result<std::string> iptables_line(const ExportedRule& rule, std::string_view verdict) {
-    std::string line = "-A INPUT";
+Result<std::string> iptables_line(const ExportedRule& rule, std::string_view chain,
+                                  std::string_view verdict) {
+    std::string line = fmt::format("-A {}", chain);
     if (rule.source.length > 0) {
         const Prefix prefix = rule.source.prefix(rule.family);
         line += fmt::format(" -s {}/{}", prefix.address.to_string(), prefix.length);

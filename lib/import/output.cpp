@@ -10,7 +10,7 @@
 #include <unordered_map>
 
 #include "lib/classify/fates.h"
-#include "lib/import/comment.h"
+#include "lib/sets/comment.h"
 
 namespace synward {
 namespace {

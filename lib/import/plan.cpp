@@ -7,8 +7,8 @@
 #include <map>
 #include <set>
 
-#include "lib/import/comment.h"
 #include "lib/import/prefix_table.h"
+#include "lib/sets/comment.h"
 
 namespace synward {
 namespace {

@@ -10,7 +10,6 @@ namespace synward {
 
 // As `ipset save` would write them, each once, lists after their members. `ipset restore` makes
 // sets that hold, count and say the same; only the random start of their hash is another.
-// Code `config` for a set with a bitmask that is no netmask: that is not read.
 [[nodiscard]] Result<Export> export_commands(const std::vector<ExportedSet>& sets);
 
 }  // namespace synward

@@ -321,7 +321,7 @@ std::string unfit(const SetHeader& header) {
             "the ipset '{}' is of type {}, which carries no verdicts; use hash:ip, hash:net, "
             "hash:ip,port, hash:net,port, hash:net,iface, hash:ip,mark or list:set",
             header.name, header.type);
-    if (header.irregular)
+    if (header.bitmask)
         return fmt::format("the ipset '{}' has a bitmask that is no netmask; create it with netmask instead",
                            header.name);
     // Of a list, its members have the marks; its own would be looked at instead.

@@ -8,16 +8,18 @@
 #include <array>
 #include <charconv>
 #include <iterator>
+#include <span>
 #include <utility>
 
+#include "lib/sets/comment.h"
 #include "lib/sets/contents.h"
+#include "lib/sets/icmp_words.h"
 #include "lib/sets/ipset.h"
 
 namespace synward {
 namespace {
 
 constexpr std::size_t set_name_most = 31;
-constexpr std::size_t comment_most = 255;
 
 struct ProtocolName {
     std::string_view name;
@@ -25,6 +27,13 @@ struct ProtocolName {
 };
 constexpr std::array<ProtocolName, 4> protocols{
     {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"udplite", IPPROTO_UDPLITE}, {"sctp", IPPROTO_SCTP}}};
+// Those without ports that firewalls know, by the names of /etc/protocols, which ipset asks.
+constexpr std::array<ProtocolName, 6> others{{{"icmp", IPPROTO_ICMP},
+                                              {"igmp", IPPROTO_IGMP},
+                                              {"gre", IPPROTO_GRE},
+                                              {"esp", IPPROTO_ESP},
+                                              {"ah", IPPROTO_AH},
+                                              {"ipv6-icmp", IPPROTO_ICMPV6}}};
 
 template <typename Number>
 std::optional<Number> number(std::string_view text, int base = 10) {
@@ -41,10 +50,7 @@ std::optional<Prefix> cut(std::string_view text) {
     if (!address || slash == text.npos) return std::nullopt;
     const auto length = number<unsigned>(text.substr(slash + 1));
     if (!length || *length > address->bits()) return std::nullopt;
-    Prefix prefix{*address, *length};
-    for (unsigned i = *length; i < address->bits(); i++)
-        prefix.address.bytes[i / 8] &= static_cast<std::uint8_t>(~(0x80u >> i % 8));
-    return prefix;
+    return Prefix::around(*address, *length);
 }
 
 // ::ffff:192.0.2.1 and the like.
@@ -55,6 +61,15 @@ bool is_mapped(const Prefix& prefix) {
 
 bool has_port(SetKind kind) {
     return kind == SetKind::ip_port || kind == SetKind::net_port;
+}
+
+// What `ipset add` takes behind the set's name, but for a list.
+std::string element(SetKind kind, const SetEntry& entry, std::string source) {
+    if (has_port(kind)) return std::move(source) + ',' + port_word_text({entry.protocol, entry.port});
+    if (kind == SetKind::ip_mark) return fmt::format("{},{:#010x}", source, entry.packet_mark);
+    if (kind == SetKind::net_iface)
+        return fmt::format("{},{}{}", source, entry.bridge_port ? "physdev:" : "", entry.interface);
+    return source;
 }
 
 std::string_view family_word(sw_family family) {
@@ -101,10 +116,14 @@ Result<PortWord> parse_port_word(std::string_view text) {
 }
 
 std::string port_word_text(const PortWord& port) {
-    for (const ProtocolName& protocol : protocols)
-        if (protocol.number == port.protocol) return fmt::format("{}:{}", protocol.name, port.port);
-    // What other entries have: ipset takes the number as well.
-    return fmt::format("{}:{}", port.protocol, port.port);
+    std::string name = std::to_string(port.protocol);  // ipset takes the number as well
+    for (const auto& known :
+         {std::span<const ProtocolName>(protocols), std::span<const ProtocolName>(others)})
+        for (const ProtocolName& protocol : known)
+            if (protocol.number == port.protocol) name = protocol.name;
+    if (port.protocol == IPPROTO_ICMP || port.protocol == IPPROTO_ICMPV6)
+        return fmt::format("{}:{}", name, icmp_word(port.protocol == IPPROTO_ICMPV6, port.port));
+    return fmt::format("{}:{}", name, port.port);
 }
 
 Result<std::uint8_t> parse_fate_word(std::string_view text, const Fates& fates) {
@@ -172,13 +191,7 @@ Result<std::string> entry_word(const SetHeader& set, const EntryPlace& place) {
 
 std::string entry_word(SetKind kind, const SetEntry& entry) {
     if (kind == SetKind::list) return std::string(entry.member);
-    std::string word = entry.prefix.to_string();
-    if (has_port(kind)) word += "," + port_word_text({entry.protocol, entry.port});
-    if (kind == SetKind::ip_mark) word += fmt::format(",0x{:x}", entry.packet_mark);
-    if (kind == SetKind::net_iface)
-        word += fmt::format(",{}{}{}", entry.bridge_port ? "physdev:" : "", entry.interface,
-                            entry.wildcard ? "+" : "");
-    return word;
+    return element(kind, entry, entry.prefix.to_string()) + (entry.wildcard ? " wildcard" : "");
 }
 
 Result<std::string> add_command(const SetHeader& set, const EntryPlace& place, const EntryVerdict& verdict) {
@@ -209,23 +222,43 @@ Result<std::string> add_command(const SetHeader& set, const EntryPlace& place, c
         const bool plain = std::none_of(verdict.comment.begin(), verdict.comment.end(), [](char c) {
             return c == '"' || c == '\\' || (static_cast<unsigned char>(c) < ' ') || c == 0x7f;
         });
-        if (!plain || verdict.comment.size() > comment_most)
+        if (!plain || verdict.comment.size() > set_comment_most)
             return fail(ErrorCode::usage,
                         fmt::format("a comment has at most {} bytes, and no quotes, backslashes or line ends",
-                                    comment_most));
+                                    set_comment_most));
         command += fmt::format(" comment \"{}\"", verdict.comment);
     }
     return command + " -exist";
 }
 
+std::string save_line(const SetHeader& set, const SetEntry& entry) {
+    // Of a netmask the set knows itself, and hash:ip of IPv6 takes no prefix.
+    const bool hosts =
+        set.kind == SetKind::ip || set.kind == SetKind::ip_port || set.kind == SetKind::ip_mark;
+    std::string line = fmt::format("add {} ", set.name);
+    if (set.kind == SetKind::list)
+        line += entry.member;
+    else
+        line += element(set.kind, entry, hosts ? entry.prefix.address.to_string() : entry.prefix.to_string());
+    // Where it is 0 too: a set may have another default.
+    if (set.timeout) line += fmt::format(" timeout {}", entry.timeout);
+    if (entry.nomatch) line += " nomatch";
+    if (entry.wildcard) line += " wildcard";
+    if (set.counters) line += fmt::format(" packets {} bytes {}", entry.packets, entry.bytes);
+    if (!entry.text.empty())
+        line += fmt::format(" comment \"{}\"", plain_comment(entry.text, set_comment_most));
+    if (entry.mark != 0 || entry.mask != 0) {
+        line += fmt::format(" skbmark {:#x}", entry.mark);
+        if (entry.mask != UINT32_MAX) line += fmt::format("/{:#x}", entry.mask);
+    }
+    if (entry.priority != 0)
+        line += fmt::format(" skbprio {:x}:{:x}", entry.priority >> 16, entry.priority & 0xffff);
+    if (entry.queue != 0) line += fmt::format(" skbqueue {}", entry.queue);
+    return line;
+}
+
 std::string restore_command(const SetHeader& set, const SetEntry& entry) {
-    std::string command = fmt::format("add {} {}", set.name, entry_word(set.kind, entry));
-    if (set.timeout) command += fmt::format(" timeout {}", entry.timeout);
-    if (entry.nomatch) command += " nomatch";
-    if (set.counters) command += fmt::format(" packets {} bytes {}", entry.packets, entry.bytes);
-    if (entry.mask != 0) command += fmt::format(" skbmark 0x{:x}/0x{:x}", entry.mark, entry.mask);
-    if (!entry.text.empty()) command += fmt::format(" comment \"{}\"", entry.text);
-    return command + " -exist";
+    return save_line(set, entry) + " -exist";
 }
 
 std::string create_command(std::string_view name, SetKind kind, sw_family family, std::uint32_t most) {

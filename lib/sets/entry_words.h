@@ -50,7 +50,8 @@ struct EntryPlace {
 // As ipset writes it: "203.0.113.0/24,tcp:80". `usage` where a set of this type and
 // family cannot hold it.
 [[nodiscard]] Result<std::string> entry_word(const SetHeader& set, const EntryPlace& place);
-// Of an entry that was read; without nomatch. "10.0.0.0/8,tcp:80", "web" of a list.
+// Of an entry that was read; without nomatch. "10.0.0.0/8,tcp:80", "10.0.0.0/8,eth wildcard",
+// "web" of a list.
 [[nodiscard]] std::string entry_word(SetKind kind, const SetEntry& entry);
 
 struct EntryVerdict {
@@ -62,7 +63,10 @@ struct EntryVerdict {
 // was made without what the verdict needs.
 [[nodiscard]] Result<std::string> add_command(const SetHeader& set, const EntryPlace& place,
                                               const EntryVerdict& verdict);
-// Puts an entry back as it was.
+// As `ipset save` writes an entry that was read, for `ipset restore`. A comment that ipset would
+// not take back is made plain (lib/sets/comment.h).
+[[nodiscard]] std::string save_line(const SetHeader& set, const SetEntry& entry);
+// Puts an entry back as it was; after the word "ipset".
 [[nodiscard]] std::string restore_command(const SetHeader& set, const SetEntry& entry);
 
 // A set whose entries can carry verdicts, expire, count and be commented. The family

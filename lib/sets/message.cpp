@@ -102,18 +102,11 @@ bool read_address(Bytes nested, Address& address) {
     return found && attributes.sound();
 }
 
-void clear_host_bits(Prefix& prefix) {
-    for (unsigned bit = prefix.length; bit < prefix.address.bits(); bit = (bit | 7) + 1)
-        prefix.address.bytes[bit / 8] &= static_cast<std::uint8_t>(~(0xffu >> (bit % 8)));
-}
-
 // The length of a mask; nothing if it has holes.
 std::optional<unsigned> mask_length(const Address& mask) {
     unsigned length = 0;
     while (length < mask.bits() && mask.bytes[length / 8] >> (7 - length % 8) & 1) length++;
-    Prefix prefix{mask, length};
-    clear_host_bits(prefix);
-    if (prefix.address != mask) return {};
+    if (Prefix::around(mask, length).address != mask) return {};
     return length;
 }
 
@@ -219,7 +212,7 @@ bool SetListing::header(Bytes data) {
                 if (const auto length = mask_length(mask); length && *length)
                     header_.netmask = *length;
                 else
-                    header_.irregular = true;
+                    header_.bitmask = mask;
                 break;
             case IPSET_ATTR_CADT_FLAGS:
                 good = attributes.get(number);
@@ -318,9 +311,9 @@ bool SetListing::entry(Bytes data) {
     } else {
         if (!address || entry.prefix.address.family != header_.family) return false;
         const unsigned bits = entry.prefix.address.bits();
-        entry.prefix.length = length ? *length : header_.netmask ? header_.netmask : bits;
-        if (entry.prefix.length > bits) return false;
-        clear_host_bits(entry.prefix);
+        const unsigned bits_in_common = length ? *length : header_.netmask ? header_.netmask : bits;
+        if (bits_in_common > bits) return false;
+        entry.prefix = Prefix::around(entry.prefix.address, bits_in_common);
         if (header_.kind == SetKind::net_iface && entry.interface.empty()) return false;
     }
     take_(entry);

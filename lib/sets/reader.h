@@ -46,10 +46,10 @@ struct SetHeader {
     std::uint64_t memory = 0;      // bytes
     // The random start of its hash: another one is another set under this name. 0: not told.
     std::uint32_t initval = 0;
-    // Bits of an address that entries of a set with a netmask have; 0: all. A bitmask
-    // that is no netmask is `irregular`: such a set cannot be looked up here.
+    // Bits of an address that entries of a set with a netmask have; 0: all. A set with a
+    // bitmask that is no netmask cannot be looked up here.
     unsigned netmask = 0;
-    bool irregular = false;
+    std::optional<Address> bitmask;
     std::uint32_t packet_mark_mask = 0xffffffff;  // ip_mark: what of a packet's mark is compared
     std::uint32_t default_timeout = 0;            // seconds, of entries that are added without one
     std::uint32_t hash_size = 0;                  // buckets as they are now; 0: not told

@@ -47,7 +47,7 @@ TEST(EntryWords, Port) {
     for (const char* text : {"", "0", "65536", "icmp:8", "udp", "udp:", ":80", "80-90", "-1", " 80"})
         EXPECT_FALSE(parse_port_word(text)) << text;
     EXPECT_EQ(port_word_text({IPPROTO_SCTP, 9}), "sctp:9");
-    EXPECT_EQ(port_word_text({47, 9}), "47:9");
+    EXPECT_EQ(port_word_text({47, 9}), "gre:9");
 }
 
 TEST(EntryWords, FatesByNameAndNumber) {
@@ -144,10 +144,30 @@ TEST(EntryWords, Restore) {
     entry.text = "old";
     EXPECT_EQ(
         restore_command(header(SetKind::net), entry),
-        "add blocked 203.0.113.0/24 timeout 7 packets 3 bytes 180 skbmark 0x20/0xff comment \"old\" -exist");
+        "add blocked 203.0.113.0/24 timeout 7 packets 3 bytes 180 comment \"old\" skbmark 0x20/0xff -exist");
     entry.interface = "eth";
-    entry.wildcard = true;
-    EXPECT_EQ(entry_word(SetKind::net_iface, entry), "203.0.113.0/24,eth+");
+    entry.wildcard = entry.nomatch = true;
+    entry.priority = 0x1000a;
+    entry.queue = 2;
+    // Nothing in a comment becomes another word of the command.
+    entry.text = "a\" timeout 9\nadd";
+    EXPECT_EQ(entry_word(SetKind::net_iface, entry), "203.0.113.0/24,eth wildcard");
+    EXPECT_EQ(restore_command(header(SetKind::net_iface), entry),
+              "add blocked 203.0.113.0/24,eth timeout 7 nomatch wildcard packets 3 bytes 180 comment \"a' "
+              "timeout 9 add\" skbmark 0x20/0xff skbprio 1:a skbqueue 2 -exist");
+    // The set knows its netmask.
+    EXPECT_THAT(save_line(header(SetKind::ip), entry), HasSubstr("203.0.113.0 timeout"));
+    entry.packet_mark = 0x700;
+    EXPECT_THAT(save_line(header(SetKind::ip_mark), entry), HasSubstr("203.0.113.0,0x00000700 timeout"));
+}
+
+TEST(EntryWords, ServicesAreThoseOfIpset) {
+    EXPECT_EQ(port_word_text({IPPROTO_UDPLITE, 7}), "udplite:7");
+    EXPECT_EQ(port_word_text({IPPROTO_GRE, 0}), "gre:0");
+    EXPECT_EQ(port_word_text({253, 0}), "253:0");
+    EXPECT_EQ(port_word_text({IPPROTO_ICMP, 8 << 8}), "icmp:echo-request");
+    EXPECT_EQ(port_word_text({IPPROTO_ICMP, 3 << 8 | 8}), "icmp:3/8");
+    EXPECT_EQ(port_word_text({IPPROTO_ICMPV6, 135 << 8}), "ipv6-icmp:neighbour-solicitation");
 }
 
 TEST(EntryWords, Create) {

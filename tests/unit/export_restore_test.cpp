@@ -42,6 +42,8 @@ TEST(ExportRestoreTest, MakesTheSameSetsAgain) {
     restore(
         "create all hash:net,iface hashsize 2048 maxelem 5000 bucketsize 6 timeout 0 counters comment "
         "skbinfo\n"
+        "add all 198.18.0.0/24,eth1 skbmark 0xa/0xff\n"
+        "add all 198.18.0.0/24,eth1 wildcard skbmark 0xb/0xff\n"
         "add all 198.18.0.0/24,eth wildcard timeout 900 packets 3 bytes 180 comment \"a \\ b\" skbmark "
         "0x0/0xff "
         "skbprio 1:a skbqueue 2\n"

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include "lib/sets/entry_words.h"
 #include "lib/sets/reader.h"
 #include "namespace.h"
 #include "set_random.h"
@@ -31,31 +32,16 @@ class SetReaderTest : public testing::Test {
         reader_.emplace(std::move(*reader));
     }
 
-    // As `ipset save` writes it, but for the seconds left.
-    static std::string line(const std::string& set, const SetHeader& header, const SetEntry& e) {
-        std::string text = fmt::format("add {} ", set);
-        if (header.kind == SetKind::list) return text + std::string(e.member);
-        text += e.prefix.to_string();
-        if (header.kind == SetKind::ip_port || header.kind == SetKind::net_port)
-            text += fmt::format(",{}:{}", e.protocol == 6 ? "tcp" : "udp", e.port);
-        if (header.kind == SetKind::net_iface)
-            text += fmt::format(",{}{}", e.bridge_port ? "physdev:" : "", e.interface);
-        if (e.wildcard) text += " wildcard";
-        if (header.timeout) text += fmt::format(" timeout {}", e.timeout ? "N" : "0");
-        if (e.nomatch) text += " nomatch";
-        if (header.counters) text += fmt::format(" packets {} bytes {}", e.packets, e.bytes);
-        if (!e.text.empty()) text += fmt::format(" comment \"{}\"", e.text);
-        if (e.mark || e.mask)
-            text += e.mask == 0xffffffff ? fmt::format(" skbmark {:#x}", e.mark)
-                                         : fmt::format(" skbmark {:#x}/{:#x}", e.mark, e.mask);
-        return text;
+    // But for the seconds left.
+    static std::string without_time(const std::string& line) {
+        return std::regex_replace(line, std::regex(" timeout [1-9][0-9]*"), " timeout N");
     }
     std::vector<std::string> mine(const std::string& name) {
         const auto header = reader_->header(name);
         EXPECT_TRUE(header) << header.error().message;
         std::vector<std::string> lines;
-        const auto read =
-            reader_->read(name, [&](const SetEntry& e) { lines.push_back(line(name, *header, e)); });
+        const auto read = reader_->read(
+            name, [&](const SetEntry& e) { lines.push_back(without_time(save_line(*header, e))); });
         EXPECT_TRUE(read) << read.error().message;
         std::sort(lines.begin(), lines.end());
         return lines;
@@ -64,8 +50,7 @@ class SetReaderTest : public testing::Test {
         std::istringstream text(output("ipset save " + name));
         std::vector<std::string> lines;
         for (std::string line; std::getline(text, line);)
-            if (line.starts_with("add"))
-                lines.push_back(std::regex_replace(line, std::regex("timeout [1-9][0-9]*"), "timeout N"));
+            if (line.starts_with("add")) lines.push_back(without_time(line));
         std::sort(lines.begin(), lines.end());
         return lines;
     }
@@ -92,6 +77,127 @@ TEST_F(SetReaderTest, ReadsWhatSaveWrites) {
                 EXPECT_EQ(mine(name), expected);
                 EXPECT_EQ(header(name).elements, expected.size());
             }
+}
+
+// One set for each type that carries verdicts, with all that its entries may say.
+struct Wording {
+    const char* type;
+    std::vector<const char*> elements;  // with the address first
+    bool v6 = false;
+};
+const std::vector<Wording>& wordings() {
+    static const std::vector<Wording> all{
+        {"hash:ip", {"198.18.0.1", "198.18.2.0-198.18.2.9"}},
+        {"hash:ip netmask 28", {"198.18.0.77", "198.18.1.1"}},
+        {"hash:net", {"198.18.0.0/24", "198.18.0.1", "198.18.1.0/28 nomatch", "198.18.2.0-198.18.2.10"}},
+        {"hash:ip,port",
+         {"198.18.0.1,80", "198.18.0.1,udp:53", "198.18.0.1,sctp:1-4", "198.18.0.1,udplite:5",
+          "198.18.0.1,tcp:0", "198.18.0.1,gre:0", "198.18.0.1,esp:0", "198.18.0.1,ah:0", "198.18.0.1,igmp:0",
+          "198.18.0.1,253:0"}},
+        {"hash:net,port", {"198.18.0.0/24,80", "198.18.0.0/25,icmp:ping nomatch", "198.18.0.0/24,icmp:3/8"}},
+        {"hash:net,iface",
+         {"198.18.0.0/24,eth0", "198.18.0.0/24,eth wildcard", "198.18.0.0/25,eth wildcard nomatch",
+          "198.18.0.0/24,physdev:veth1", "198.18.1.0/24,physdev:veth wildcard", "0.0.0.0/0,eth0"}},
+        {"hash:ip,mark", {"198.18.0.1,0x700", "198.18.0.1,7"}},
+        {"hash:ip", {"2001:db8::1"}, true},
+        {"hash:ip netmask 64", {"2001:db8::1", "2001:db8:1::1"}, true},
+        {"hash:net", {"2001:db8::/32", "2001:db8::1", "2001:db8::/48 nomatch"}, true},
+        {"hash:ip,port",
+         {"2001:db8::1,80", "2001:db8::1,udp:1-3", "2001:db8::1,esp:0", "2001:db8::1,udplite:5"},
+         true},
+        {"hash:net,port",
+         {"2001:db8::/32,tcp:80", "2001:db8::/48,icmpv6:ping nomatch", "2001:db8::/32,icmpv6:200/7"},
+         true},
+        {"hash:net,iface",
+         {"2001:db8::/32,eth0", "2001:db8::/32,eth wildcard", "::/0,eth0",
+          "2001:db8::/48,physdev:eth1 nomatch"},
+         true},
+        {"hash:ip,mark", {"2001:db8::1,0x12340000"}, true}};
+    return all;
+}
+
+TEST_F(SetReaderTest, WritesLinesAsSaveDoes) {
+    constexpr const char* said[] = {"",
+                                    "timeout 900 packets 3 bytes 180 comment \"a \\ 'b'\" skbmark 0xd/0xff",
+                                    "skbmark 0x0/0xff skbprio 1:a skbqueue 2",
+                                    "skbmark 0x12345630",
+                                    "skbmark 0x0/0x0 skbprio 0:1",
+                                    "skbmark 0x5/0x0 skbqueue 65535"};
+    unsigned number = 0;
+    for (const Wording& wording : wordings())
+        for (const char* options : {"skbinfo", "timeout 300 counters comment skbinfo", ""}) {
+            SCOPED_TRACE(fmt::format("{} {} {}", wording.type, wording.v6 ? "inet6" : "inet", options));
+            const std::string name = fmt::format("s{}", number++);
+            const bool all = std::string_view(options).size() > 10;
+            std::string type = wording.type;
+            if (const std::size_t blank = type.find(' '); blank != type.npos)
+                type.insert(blank, wording.v6 ? " family inet6" : "");
+            else if (wording.v6)
+                type += " family inet6";
+            if (output(fmt::format("ipset create {} {} {} && echo made", name, type, options)) != "made\n") {
+                EXPECT_EQ(set_kind(type.substr(0, type.find(' '))), SetKind::ip_mark);  // not in every kernel
+                continue;
+            }
+            std::string lines;
+            unsigned turn = 0;
+            for (const char* element : wording.elements)
+                for (unsigned repeat = 0; repeat < (*options ? 3u : 1u); repeat++) {
+                    std::string what = *options ? said[turn++ % std::size(said)] : "";
+                    if (!all) what = what.substr(std::min(what.find("skb"), what.size()));
+                    lines += fmt::format("add {} {} {}\n", name, element, what);
+                }
+            restore(lines);
+            auto expected = saved(name);
+            EXPECT_EQ(mine(name), expected);
+            // And ipset takes them back.
+            lines = fmt::format("flush {}\n", name);
+            auto written = mine(name);
+            // A name after a wildcard that fits it would be no entry of its own.
+            std::stable_partition(written.begin(), written.end(), [](const std::string& line) {
+                return line.find(" wildcard") == line.npos;
+            });
+            for (const std::string& line : written)
+                lines += std::regex_replace(line, std::regex("timeout N"), "timeout 800") + '\n';
+            restore(lines);
+            EXPECT_EQ(saved(name), expected);
+        }
+    run("ipset create list list:set timeout 300 counters comment skbinfo");
+    restore(
+        "add list s0 timeout 900 packets 3 bytes 180 comment \"a b\" skbmark 0xd/0xff skbqueue 1\nadd list "
+        "s3\n");
+    EXPECT_EQ(mine("list"), saved("list"));
+}
+
+TEST_F(SetReaderTest, KnowsIpsetsWordsForIcmp) {
+    std::string lines = "create a4 hash:ip,port\ncreate a6 hash:ip,port family inet6\n";
+    for (unsigned type = 0; type < 256; type++)
+        for (const unsigned code : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 255})
+            lines += fmt::format("add a4 198.18.0.1,icmp:{0}/{1}\nadd a6 2001:db8::1,icmpv6:{0}/{1}\n", type,
+                                 code);
+    restore(lines);
+    for (const char* name : {"a4", "a6"}) EXPECT_EQ(mine(name), saved(name));
+}
+
+TEST_F(SetReaderTest, MasksOfAddressesAreTheSets) {
+    struct Masked {
+        const char* type;
+        const char* element;
+        const char* bitmask;
+    };
+    for (const Masked& masked :
+         {Masked{"hash:ip bitmask 255.255.0.255", "198.18.3.1", "255.255.0.255"},
+          Masked{"hash:ip family inet6 bitmask ffff::ff", "2001:db8::7701", "ffff::ff"},
+          Masked{"hash:ip,port netmask 24", "198.18.3.1,80", ""},
+          Masked{"hash:ip,port bitmask 255.255.0.255", "198.18.3.1,80", "255.255.0.255"}}) {
+        SCOPED_TRACE(masked.type);
+        run("ipset destroy");
+        // Linux 6.2
+        if (output(fmt::format("ipset create m {} skbinfo && echo made", masked.type)) != "made\n") continue;
+        run(fmt::format("ipset add m {} skbmark 0xd/0xff", masked.element));
+        EXPECT_EQ(mine("m"), saved("m"));
+        const auto bitmask = header("m").bitmask;
+        EXPECT_EQ(bitmask ? bitmask->to_string() : "", masked.bitmask);
+    }
 }
 
 TEST_F(SetReaderTest, ReadsManyPartsOfADump) {

@@ -32,7 +32,7 @@ struct SetParameters {
 std::string short_unfit(const SetHeader& header) {
     if (unfit(header).empty()) return "";
     if (header.kind == SetKind::other) return "type carries no verdicts";
-    return header.irregular ? "bitmask" : "no skbinfo";
+    return header.bitmask ? "bitmask" : "no skbinfo";
 }
 
 json header_json(const SetHeader& header, bool bound) {

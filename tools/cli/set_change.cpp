@@ -121,9 +121,26 @@ struct Target {
     SetHeader header;
     bool there = false;
     std::vector<Prefix> sources;
-    std::vector<std::string> commands;          // for each source
-    std::map<std::string, std::string> before;  // ipset's word: the command that puts it back
+    // For each source: the command, what it calls the entry, and what the set calls it.
+    std::vector<std::string> commands;
+    std::vector<std::string> elements;
+    std::vector<std::string> words;
+    std::map<std::string, std::string> before;  // of `words`: the command that puts it back
 };
+
+// As the set has what was added there.
+SetEntry entry_at(const SetHeader& set, const EntryPlace& place) {
+    SetEntry entry;
+    entry.prefix = place.source;
+    // Of a set with a netmask, one entry for all in it.
+    if (set.netmask) entry.prefix = Prefix::around(place.source.address, set.netmask);
+    if (place.port) {
+        entry.protocol = place.port->protocol;
+        entry.port = place.port->port;
+    }
+    entry.interface = place.interface;
+    return entry;
+}
 
 SetHeader planned(const std::string& name, SetKind kind, sw_family family) {
     return {.name = name,
@@ -166,29 +183,25 @@ Result<std::vector<Target>> choose_sets(const SetChangeParameters& parameters, c
             target.header = planned(name, order.port ? SetKind::net_port : SetKind::net, family);
         for (const Prefix& source : target.sources) {
             const EntryPlace place{source, order.port, parameters.interface};
+            auto element = entry_word(target.header, place);
+            if (!element) return tl::unexpected(element.error());
             auto command = parameters.act == Act::forget
-                               ? entry_word(target.header, place).map([&](const std::string& word) {
-                                     return fmt::format("del {} {}", name, word);
-                                 })
+                               ? Result<std::string>(fmt::format("del {} {}", name, *element))
                                : add_command(target.header, place, order.verdict);
             if (!command) return tl::unexpected(command.error());
             target.commands.push_back(std::move(*command));
+            target.elements.push_back(std::move(*element));
+            target.words.push_back(entry_word(target.header.kind, entry_at(target.header, place)));
         }
         targets.push_back(std::move(target));
     }
     return targets;
 }
 
-std::string word_of(const std::string& command) {
-    const std::size_t begin = command.find(' ', command.find(' ') + 1) + 1;
-    return command.substr(begin, command.find(' ', begin) - begin);
-}
-
 // Entries as they are before several of them change, so that a failure leaves what was.
 Result<void> remember(Target& target, SetReader& reader) {
     if (!target.there) return {};
-    std::set<std::string> words;
-    for (const std::string& command : target.commands) words.insert(word_of(command));
+    const std::set<std::string> words(target.words.begin(), target.words.end());
     const auto read = reader.read(target.header.name, [&](const SetEntry& entry) {
         std::string word = entry_word(target.header.kind, entry);
         if (words.contains(word)) target.before[std::move(word)] = restore_command(target.header, entry);
@@ -199,13 +212,12 @@ Result<void> remember(Target& target, SetReader& reader) {
 
 void undo(const Target& target, std::size_t done, Ipset& ipset) {
     for (std::size_t i = 0; i < done; i++) {
-        const std::string word = word_of(target.commands[i]);
-        const auto before = target.before.find(word);
+        const auto before = target.before.find(target.words[i]);
         // What fails here is worse than nobody knows: the first error is told.
         if (before != target.before.end())
             (void)ipset.run(before->second);
         else
-            (void)ipset.run(fmt::format("del {} {} -exist", target.header.name, word));
+            (void)ipset.run(fmt::format("del {} {} -exist", target.header.name, target.elements[i]));
     }
     if (!target.there) (void)ipset.run("destroy " + target.header.name);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lib/import/comment.h"
+#include "lib/sets/comment.h"
 
 #include <algorithm>
 
