@@ -88,14 +88,30 @@ void FlowTables::follow(const Guards& guards) {
     tables_ = std::move(tables);
 }
 
-void FlowTables::forget(std::span<const FlowTuple> ended) {
+void FlowTables::ended(std::span<const FlowTuple> flows) {
     const std::lock_guard lock(mutex_);
-    for (FlowTable& table : tables_) forgotten_ += table.forget(ended);
+    for (FlowTable& table : tables_) counts_.forgotten += table.forget(flows);
 }
 
-std::uint64_t FlowTables::forgotten() const {
+void FlowTables::doubt() {
     const std::lock_guard lock(mutex_);
-    return forgotten_;
+    counts_.readings++;
+    for (FlowTable& table : tables_) table.doubt();
+}
+
+void FlowTables::confirm(std::span<const FlowTuple> flows) {
+    const std::lock_guard lock(mutex_);
+    for (FlowTable& table : tables_) table.confirm(flows);
+}
+
+void FlowTables::settle(bool all) {
+    const std::lock_guard lock(mutex_);
+    for (FlowTable& table : tables_) counts_.reconciled += table.settle(all);
+}
+
+FlowTables::Counts FlowTables::counts() const {
+    const std::lock_guard lock(mutex_);
+    return counts_;
 }
 
 // --- start, reload, end ------------------------------------------------------------
@@ -190,7 +206,7 @@ void Classifier::follow_ends() {
     if (!config_.enabled || hooks_.flows_followed()) {
         ends_.reset();
     } else if (!ends_) {
-        auto started = FlowSync::start([this](std::span<const FlowTuple> ended) { forget_flows(ended); });
+        auto started = FlowSync::start(flows_);
         if (started)
             ends_ = std::move(*started);
         else
@@ -451,6 +467,7 @@ nlohmann::json Classifier::status() const {
     if (!remark.problem.empty()) problems.push_back(remark.problem);
     if (config_.enabled && config_.rule != RuleKeeping::none && rule_.state != RuleState::exact)
         problems.push_back("the one rule does not hold: " + rule_.difference);
+    const FlowTables::Counts flows = flows_.counts();
     return {{"enabled", config_.enabled},
             {"marker",
              {{"wanted", marker_name(config_.marker)},
@@ -471,8 +488,10 @@ nlohmann::json Classifier::status() const {
               {"runs", remark.runs},
               {"changed", remark.changed},
               {"unclear", remark.unclear}}},
-            {"flows_forgotten", flows_.forgotten()},
+            {"flows_forgotten", flows.forgotten},
             {"flow_reports_lost", FlowSync::lost()},
+            {"flow_readings", flows.readings},
+            {"flows_reconciled", flows.reconciled},
             {"problems", std::move(problems)}};
 }
 

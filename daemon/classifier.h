@@ -30,20 +30,30 @@
 
 namespace synward {
 
-// The flow tables of all interfaces. follow() on the control thread, forget() on any.
-class FlowTables {
+// The flow tables of all interfaces. follow() on the control thread, the others on any. The lock is
+// held for a batch of connections at a time.
+class FlowTables : public FlowFollower {
   public:
     using Guards = std::vector<std::unique_ptr<Guard>>;
 
     // Those of the interfaces that are protected now.
     void follow(const Guards& guards);
-    void forget(std::span<const FlowTuple> ended);
-    [[nodiscard]] std::uint64_t forgotten() const;
+    void ended(std::span<const FlowTuple> flows) override;
+    void doubt() override;
+    void confirm(std::span<const FlowTuple> flows) override;
+    void settle(bool all) override;
+
+    struct Counts {
+        std::uint64_t forgotten = 0;   // since conntrack said so
+        std::uint64_t reconciled = 0;  // since no connection had them, after reports were lost
+        std::uint64_t readings = 0;    // of all connections, to find that out
+    };
+    [[nodiscard]] Counts counts() const;
 
   private:
     mutable std::mutex mutex_;
     std::vector<FlowTable> tables_;
-    std::uint64_t forgotten_ = 0;
+    Counts counts_;
 };
 
 class Classifier {
@@ -53,7 +63,7 @@ class Classifier {
         // Of the escalation, whose rule is in the same ruleset: whether it is gone; puts it back.
         std::function<bool()> queue_rule_missing;
         std::function<void()> restore_queue_rule;
-        // Somebody else tells forget_flows() what ended.
+        // Somebody else tells flows() what ended.
         std::function<bool()> flows_followed;
     };
 
@@ -69,8 +79,8 @@ class Classifier {
     void configure(const Config& config);
     // The sets that exist now, and the prefixes of the entries that changed since.
     void sets_changed(std::shared_ptr<const SetIndex> index, const std::vector<Prefix>& changed);
-    // Connections that conntrack forgot leave the flow tables. From any thread.
-    void forget_flows(std::span<const FlowTuple> ended) { flows_.forget(ended); }
+    // Connections that conntrack forgot leave the flow tables.
+    [[nodiscard]] FlowFollower& flows() { return flows_; }
     // Interfaces came or went.
     void guards_changed();
 

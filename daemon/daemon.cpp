@@ -92,7 +92,7 @@ Result<void> Daemon::start(EventLoop& loop) {
          .flows_followed = [this] { return escalation_ && escalation_->flows_followed(); }});
     if (!classifier) return tl::unexpected(classifier.error());
     classifier_ = std::move(*classifier);
-    escalation_->on_ended([this](std::span<const FlowTuple> ended) { classifier_->forget_flows(ended); });
+    escalation_->tell_flows(classifier_->flows());
     auto mirror = Mirror::start(loop, config_.daemon.object);
     if (!mirror) return tl::unexpected(mirror.error());
     mirror_ = std::move(*mirror);

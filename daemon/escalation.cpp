@@ -177,7 +177,7 @@ Result<void> Escalation::start() {
 
     if (auto opened = open_workers(); !opened) return opened;
     module_seen_ = module_loaded();
-    auto flows = FlowSync::start(shared_->flows, refresh_interval(decide_), ended_);
+    auto flows = FlowSync::start(shared_->flows, refresh_interval(decide_), follower_);
     if (flows)
         flows_ = std::move(*flows);
     else

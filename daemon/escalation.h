@@ -45,7 +45,7 @@ class Escalation {
     Result<void> configure(const Config& config);
     // Called, from then on, on another thread with TCP connections that conntrack forgot,
     // while flows_followed(). Before the first configure().
-    void on_ended(FlowSync::Ended ended) { ended_ = std::move(ended); }
+    void tell_flows(FlowFollower& follower) { follower_ = &follower; }
     [[nodiscard]] bool flows_followed() const { return flows_ != nullptr; }
     // Called with the name of a set after an entry of it was written.
     void on_set_changed(std::function<void(const std::string&)> told) { set_changed_ = std::move(told); }
@@ -100,7 +100,7 @@ class Escalation {
     std::shared_ptr<TraceQueue> observed_;  // the observer's
     std::string recording_problem_;         // why there is no recorder
     std::unique_ptr<FlowSync> flows_;
-    FlowSync::Ended ended_;
+    FlowFollower* follower_ = nullptr;
     std::function<void(const std::string&)> set_changed_;
     Descriptor notify_;
     EventLoop::Watch watch_ = 0;

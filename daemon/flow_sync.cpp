@@ -23,29 +23,35 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
 
 constexpr std::chrono::seconds least_pause{1};  // between two readings of everything
 constexpr std::chrono::seconds lost_pause{60};  // between two lines about lost reports
+// Between two readings because reports were lost: who opens and closes connections by the
+// hundred thousand shall not make us do nothing else.
+constexpr std::chrono::seconds reading_pause{5};
+constexpr int reading_share = 20;  // of the time that the one before took
 
 std::atomic<std::uint64_t> lost_count{0};
 
 }  // namespace
 
 Result<std::unique_ptr<FlowSync>> FlowSync::start(KnownFlows& flows, std::chrono::milliseconds interval,
-                                                  Ended ended) {
-    return start(&flows, interval, std::move(ended));
+                                                  FlowFollower* follower) {
+    return start(&flows, interval, follower, 0);
 }
 
-Result<std::unique_ptr<FlowSync>> FlowSync::start(Ended ended) {
-    return start(nullptr, std::chrono::hours(1), std::move(ended));
+Result<std::unique_ptr<FlowSync>> FlowSync::start(FlowFollower& follower, int receive_buffer) {
+    return start(nullptr, std::chrono::hours(1), &follower, receive_buffer);
 }
 
 Result<std::unique_ptr<FlowSync>> FlowSync::start(KnownFlows* flows, std::chrono::milliseconds interval,
-                                                  Ended ended) {
-    auto source = KnownFlowsSource::create(
-        {.sockets = flows != nullptr, .conntrack = flows != nullptr, .ended = ended != nullptr});
+                                                  FlowFollower* follower, int receive_buffer) {
+    auto source = KnownFlowsSource::create({.sockets = flows != nullptr,
+                                            .conntrack = flows != nullptr,
+                                            .ended = follower != nullptr,
+                                            .receive_buffer = receive_buffer});
     if (!source) return tl::unexpected(source.error());
     Descriptor stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!stop) return fail_errno(errno, "cannot make an eventfd");
     std::unique_ptr<FlowSync> sync(
-        new FlowSync(flows, std::move(*source), interval, std::move(ended), std::move(stop)));
+        new FlowSync(flows, std::move(*source), interval, follower, std::move(stop)));
     try {
         sync->thread_ = std::thread([s = sync.get()] { s->run(); });
     } catch (const std::system_error& error) {
@@ -79,11 +85,14 @@ std::uint64_t FlowSync::lost() {
 
 bool FlowSync::consume() {
     const auto reported =
-        flows_ ? source_.consume(*flows_, ended_ ? &gone_ : nullptr) : source_.consume(gone_);
-    if (!gone_.empty()) ended_(gone_);
+        flows_ ? source_.consume(*flows_, follower_ ? &gone_ : nullptr) : source_.consume(gone_);
+    if (!gone_.empty()) follower_->ended(gone_);
     gone_.clear();
     const bool lost = !reported || reported->lost;
-    if (lost && ended_) tell_lost();
+    if (lost && follower_) {
+        doubtful_ = true;
+        tell_lost();
+    }
     return lost;
 }
 
@@ -92,9 +101,25 @@ void FlowSync::tell_lost() {
     if (Clock::now() < tell_again_) return;
     tell_again_ = Clock::now() + lost_pause;
     spdlog::warn(
-        "conntrack reported connections faster than they could be read ({} times until now): those that "
-        "ended unseen stay in the flow table until others take their place",
+        "conntrack reported connections faster than they could be read ({} times until now): what there is "
+        "will be read, to take those that ended unseen out of the flow table",
         times);
+}
+
+// What was lost is not known, so everything is in doubt until it is found in the kernel.
+void FlowSync::reconcile() {
+    doubtful_ = false;
+    const auto begun = Clock::now();
+    follower_->doubt();
+    const auto listed =
+        source_.list([&](std::span<const FlowTuple> existing) { follower_->confirm(existing); });
+    follower_->settle(listed.has_value());
+    if (!listed && !std::exchange(listing_complained_, true))
+        spdlog::warn("connections that ended unseen stay in the flow table until others take their place: {}",
+                     listed.error().message);
+    if (listed) listing_complained_ = false;
+    next_reading_ =
+        Clock::now() + std::max<Clock::duration>(reading_pause, reading_share * (Clock::now() - begun));
 }
 
 void FlowSync::run() {
@@ -105,7 +130,8 @@ void FlowSync::run() {
     while (true) {
         std::array<pollfd, 2> waiting{{{.fd = stop_.get(), .events = POLLIN, .revents = 0},
                                        {.fd = source_.fd(), .events = POLLIN, .revents = 0}}};
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()).count();
+        const auto due = doubtful_ ? std::min(next, next_reading_) : next;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
         if (poll(waiting.data(), waiting.size(), static_cast<int>(std::max<std::int64_t>(left, 0))) < 0 &&
             errno != EINTR)
             return spdlog::error("the kernel's connections are not followed any more: poll failed");
@@ -114,6 +140,7 @@ void FlowSync::run() {
             // More reports than we can read shall not make us read everything over and over.
             if (consume() && flows_) next = std::min(next, last + least_pause);
         }
+        if (doubtful_ && Clock::now() >= next_reading_) reconcile();
         if (Clock::now() < next) continue;
         refresh();
         last = Clock::now();

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <thread>
@@ -18,19 +17,29 @@
 
 namespace synward {
 
+// Who wants to know which connections are gone. Called on the thread, with both directions of each.
+class FlowFollower {
+  public:
+    virtual ~FlowFollower() = default;
+    // Conntrack forgot these.
+    virtual void ended(std::span<const FlowTuple> flows) = 0;
+    // Reports of that were lost: whatever is known now may be gone. confirm() tells what is not,
+    // then settle() whether that was `all`.
+    virtual void doubt() = 0;
+    virtual void confirm(std::span<const FlowTuple> flows) = 0;
+    virtual void settle(bool all) = 0;
+};
+
 class FlowSync {
   public:
-    // Called on the thread with both directions of connections that conntrack forgot. Those
-    // whose reports were lost are not among them: their flows stay. See lost().
-    using Ended = std::function<void(std::span<const FlowTuple>)>;
-
     // Reads everything every `interval`, and what conntrack reports in between.
-    // `flows` outlives this, and nobody else writes it. Messages go to the log.
+    // Both outlive this, and nobody else writes `flows`. Messages go to the log.
     [[nodiscard]] static Result<std::unique_ptr<FlowSync>> start(KnownFlows& flows,
                                                                  std::chrono::milliseconds interval,
-                                                                 Ended ended = {});
-    // Only tells what ended.
-    [[nodiscard]] static Result<std::unique_ptr<FlowSync>> start(Ended ended);
+                                                                 FlowFollower* follower = nullptr);
+    // Only tells what ended. `receive_buffer`: KnownFlowsSource::Options.
+    [[nodiscard]] static Result<std::unique_ptr<FlowSync>> start(FlowFollower& follower,
+                                                                 int receive_buffer = 0);
     FlowSync(const FlowSync&) = delete;
     FlowSync& operator=(const FlowSync&) = delete;
     ~FlowSync();
@@ -39,28 +48,32 @@ class FlowSync {
     [[nodiscard]] static std::uint64_t lost();
 
   private:
-    FlowSync(KnownFlows* flows, KnownFlowsSource source, std::chrono::milliseconds interval, Ended ended,
-             Descriptor stop)
+    FlowSync(KnownFlows* flows, KnownFlowsSource source, std::chrono::milliseconds interval,
+             FlowFollower* follower, Descriptor stop)
         : flows_(flows),
           source_(std::move(source)),
           interval_(interval),
-          ended_(std::move(ended)),
+          follower_(follower),
           stop_(std::move(stop)) {}
     static Result<std::unique_ptr<FlowSync>> start(KnownFlows* flows, std::chrono::milliseconds interval,
-                                                   Ended ended);
+                                                   FlowFollower* follower, int receive_buffer);
     void run();
     void refresh();
     bool consume();  // whether reports were lost
     void tell_lost();
+    void reconcile();
 
     KnownFlows* flows_;  // null: only what ended is wanted
     KnownFlowsSource source_;
     std::chrono::milliseconds interval_;
-    Ended ended_;
+    FlowFollower* follower_;  // null: nobody wants to know
     std::vector<FlowTuple> gone_;
     Descriptor stop_;
     bool complained_ = false;
+    bool listing_complained_ = false;
     std::chrono::steady_clock::time_point tell_again_{};
+    bool doubtful_ = false;  // reports were lost since the connections were last read
+    std::chrono::steady_clock::time_point next_reading_{};
     std::thread thread_;
 };
 

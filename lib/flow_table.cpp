@@ -22,6 +22,13 @@ __u32 port_word(const FlowTuple& flow) {
     return htons(flow.source_port) | static_cast<__u32>(htons(flow.destination_port)) << 16;
 }
 
+bool take_out(__u64& there, std::uint32_t tag) {
+    const std::atomic_ref entry(there);
+    __u64 value = entry.load(std::memory_order_relaxed);
+    return static_cast<std::uint32_t>(value) == tag && sw_flow_state_of(value) &&
+           entry.compare_exchange_strong(value, 0, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 Result<FlowTable> FlowTable::open(const Instance& instance) {
@@ -45,23 +52,52 @@ bool FlowTable::is_of(const Instance& instance) const {
            !std::memcmp(now.hash_key, config_.hash_key, sizeof now.hash_key);
 }
 
+FlowTable::Place FlowTable::place(const FlowTuple& flow) const {
+    __u64 source[2];
+    __u64 destination[2];
+    load_words(flow.source, source);
+    load_words(flow.destination, destination);
+    const __u64 hash = hash_flow(config_.hash_key, source, destination, port_word(flow), flow.family);
+    return {static_cast<std::size_t>(hash >> 32 >> (32 - (config_.flow_shift & 31))),
+            static_cast<std::uint32_t>(hash)};
+}
+
 std::size_t FlowTable::forget(std::span<const FlowTuple> ended) {
     std::size_t found = 0;
     for (const FlowTuple& flow : ended) {
-        __u64 source[2];
-        __u64 destination[2];
-        load_words(flow.source, source);
-        load_words(flow.destination, destination);
-        const __u64 hash = hash_flow(config_.hash_key, source, destination, port_word(flow), flow.family);
-        const std::size_t set = hash >> 32 >> (32 - (config_.flow_shift & 31));
+        const auto [set, tag] = place(flow);
         if (set >= count_) continue;
-        for (__u64& place : sets_.data()[set].entry) {
-            const std::atomic_ref entry(place);
-            __u64 value = entry.load(std::memory_order_relaxed);
-            if (static_cast<__u32>(value) != static_cast<__u32>(hash) || !sw_flow_state_of(value)) continue;
-            found += entry.compare_exchange_strong(value, 0, std::memory_order_relaxed);
-        }
+        for (__u64& there : sets_.data()[set].entry) found += take_out(there, tag);
     }
+    return found;
+}
+
+void FlowTable::doubt() {
+    doubted_.assign(count_ * SW_FLOW_WAYS, 0);
+    for (std::size_t i = 0; i < doubted_.size(); i++) {
+        const __u64 value = std::atomic_ref(sets_.data()[i / SW_FLOW_WAYS].entry[i % SW_FLOW_WAYS])
+                                .load(std::memory_order_relaxed);
+        if (sw_flow_state_of(value)) doubted_[i] = static_cast<std::uint32_t>(value);
+    }
+}
+
+void FlowTable::confirm(std::span<const FlowTuple> existing) {
+    if (doubted_.empty()) return;
+    for (const FlowTuple& flow : existing) {
+        const auto [set, tag] = place(flow);
+        if (set >= count_) continue;
+        const auto ways = std::span(doubted_).subspan(set * SW_FLOW_WAYS, SW_FLOW_WAYS);
+        for (std::uint32_t& doubted : ways)
+            if (doubted == tag) doubted = 0;
+    }
+}
+
+std::size_t FlowTable::settle(bool all) {
+    std::size_t found = 0;
+    for (std::size_t i = 0; all && i < doubted_.size(); i++)
+        if (doubted_[i])
+            found += take_out(sets_.data()[i / SW_FLOW_WAYS].entry[i % SW_FLOW_WAYS], doubted_[i]);
+    doubted_ = {};
     return found;
 }
 

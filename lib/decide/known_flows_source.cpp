@@ -14,6 +14,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -42,12 +43,17 @@ enum TcpState {
 constexpr std::uint32_t flow_states =
     0x1fff & ~1u & ~(1u << syn_received) & ~(1u << closed) & ~(1u << listening) & ~(1u << new_syn_received);
 
+// All that have a peer.
+constexpr std::uint32_t peer_states = 0x1fff & ~1u & ~(1u << closed) & ~(1u << listening);
+
 constexpr int dump_attempts = 3;  // a dump that changed meanwhile is read again
 
 struct Reading {
     KnownFlows* flows = nullptr;
     std::size_t count = 0;
     std::vector<FlowTuple>* ended = nullptr;
+    std::vector<FlowTuple> listed{};
+    const KnownFlowsSource::Take* take = nullptr;  // gets what is listed
 };
 
 // Of a socket: the peer is the source of what arrives.
@@ -75,8 +81,12 @@ int take_socket(const nlmsghdr* message, void* data) {
     } else {
         return MNL_CB_OK;
     }
-    reading.flows->add({raw_address(source), raw_address(destination), ntohs(diag.id.idiag_dport),
-                        ntohs(diag.id.idiag_sport), source.family});
+    const FlowTuple tuple{raw_address(source), raw_address(destination), ntohs(diag.id.idiag_dport),
+                          ntohs(diag.id.idiag_sport), source.family};
+    if (reading.take)
+        reading.listed.push_back(tuple);
+    else
+        reading.flows->add(tuple);
     reading.count++;
     return MNL_CB_OK;
 }
@@ -106,14 +116,19 @@ bool read_tuple(const nlattr* attribute, FlowTuple& tuple) {
 }
 
 // Both directions: either may be the one in which its packets come in.
-int take_end(const nlmsghdr* message, Reading& reading) {
+int take_both(const nlmsghdr* message, std::vector<FlowTuple>& tuples) {
     Attributes<CTA_MAX> top;
     mnl_attr_parse(message, sizeof(nfgenmsg), Attributes<CTA_MAX>::take, &top);
     for (const int direction : {CTA_TUPLE_ORIG, CTA_TUPLE_REPLY}) {
         FlowTuple tuple;
-        if (read_tuple(top.of[static_cast<std::size_t>(direction)], tuple)) reading.ended->push_back(tuple);
+        if (read_tuple(top.of[static_cast<std::size_t>(direction)], tuple)) tuples.push_back(tuple);
     }
     return MNL_CB_OK;
+}
+
+int list_entry(const nlmsghdr* message, void* data) {
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(nfgenmsg)) return MNL_CB_OK;
+    return take_both(message, static_cast<Reading*>(data)->listed);
 }
 
 // Both directions of a connection that both ends have spoken for (ASSURED):
@@ -122,7 +137,7 @@ int take_entry(const nlmsghdr* message, void* data) {
     auto& reading = *static_cast<Reading*>(data);
     if (mnl_nlmsg_get_payload_len(message) < sizeof(nfgenmsg)) return MNL_CB_OK;
     if (message->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE) && reading.ended)
-        return take_end(message, reading);
+        return take_both(message, *reading.ended);
     if (message->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW) || !reading.flows)
         return MNL_CB_OK;
     Attributes<CTA_MAX> top;
@@ -172,6 +187,8 @@ struct KnownFlowsSource::Impl {
             state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(length), sequence,
                                mnl_socket_get_portid(socket), callback, &reading);
             if (state < 0) return errno;
+            if (reading.take && !reading.listed.empty()) (*reading.take)(reading.listed);
+            reading.listed.clear();
         }
         return 0;
     }
@@ -184,7 +201,7 @@ struct KnownFlowsSource::Impl {
             static_cast<inet_diag_req_v2*>(mnl_nlmsg_put_extra_header(request, sizeof(inet_diag_req_v2)));
         wanted->sdiag_family = family;
         wanted->sdiag_protocol = IPPROTO_TCP;
-        wanted->idiag_states = flow_states;
+        wanted->idiag_states = reading.take ? peer_states : flow_states;
         return dump(NETLINK_SOCK_DIAG, request, take_socket, reading);
     }
 
@@ -195,7 +212,29 @@ struct KnownFlowsSource::Impl {
         auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(nfgenmsg)));
         header->nfgen_family = family;
         header->version = NFNETLINK_V0;
-        return dump(NETLINK_NETFILTER, request, take_entry, reading);
+        return dump(NETLINK_NETFILTER, request, reading.take ? list_entry : take_entry, reading);
+    }
+
+    Result<std::size_t> read_sockets(Reading& reading) {
+        for (const std::uint8_t family : {AF_INET, AF_INET6}) {
+            const int error = again([&] { return dump_sockets(family, reading); }, reading);
+            // A kernel without IPv6 knows no such sockets.
+            if (error && !(family == AF_INET6 && error == ENOENT))
+                return fail_errno(error, "cannot list the kernel's TCP sockets");
+        }
+        return reading.count;
+    }
+
+    // Nothing: the kernel tracks no connections.
+    Result<std::optional<std::size_t>> read_conntrack(Reading& reading) {
+        int error = 0;
+        for (const std::uint8_t family : {AF_INET, AF_INET6})
+            if (!error) error = again([&] { return dump_conntrack(family, reading); }, reading);
+        // nfnetlink has no such subsystem.
+        if (error == EINVAL || error == EOPNOTSUPP || error == EPROTONOSUPPORT || error == ENOENT)
+            return std::optional<std::size_t>();
+        if (error) return fail_errno(error, "cannot list the kernel's conntrack entries");
+        return std::optional(reading.count);
     }
 
     // A dump that the kernel changed under the reader says EINTR: it may lack entries.
@@ -225,6 +264,10 @@ Result<KnownFlowsSource> KnownFlowsSource::create(const Options& options) {
                                 (options.ended ? NF_NETLINK_CONNTRACK_DESTROY : 0);
         if (auto reports = open_socket(NETLINK_NETFILTER, groups)) {
             impl->reports = std::move(*reports);
+            const int bytes = options.receive_buffer;
+            if (bytes && setsockopt(mnl_socket_get_fd(impl->reports.get()), SOL_SOCKET, SO_RCVBUF, &bytes,
+                                    sizeof bytes))
+                return fail_errno(errno, "cannot give the socket of conntrack's reports its size");
         } else if (reports.error().code != ErrorCode::privilege || !options.sockets) {
             return tl::unexpected(reports.error());
         } else {
@@ -239,31 +282,30 @@ Result<KnownFlowsSource::Counts> KnownFlowsSource::refresh(KnownFlows& flows, st
     flows.begin();
     if (impl_->options.sockets) {
         Reading reading{&flows};
-        for (const std::uint8_t family : {AF_INET, AF_INET6}) {
-            const int error = impl_->again([&] { return impl_->dump_sockets(family, reading); }, reading);
-            // A kernel without IPv6 knows no such sockets.
-            if (error && !(family == AF_INET6 && error == ENOENT))
-                return fail_errno(error, "cannot list the kernel's TCP sockets");
-        }
-        counts.sockets = reading.count;
+        const auto count = impl_->read_sockets(reading);
+        if (!count) return tl::unexpected(count.error());
+        counts.sockets = *count;
     }
     if (impl_->options.conntrack) {
         Reading reading{&flows};
-        int error = 0;
-        for (const std::uint8_t family : {AF_INET, AF_INET6})
-            if (!error) error = impl_->again([&] { return impl_->dump_conntrack(family, reading); }, reading);
-        // nfnetlink has no such subsystem: the kernel tracks nothing.
-        const bool absent =
-            error == EINVAL || error == EOPNOTSUPP || error == EPROTONOSUPPORT || error == ENOENT;
-        if (error && !absent) return fail_errno(error, "cannot list the kernel's conntrack entries");
-        if (absent && !impl_->options.sockets)
+        const auto count = impl_->read_conntrack(reading);
+        if (!count) return tl::unexpected(count.error());
+        if (!*count && !impl_->options.sockets)
             return fail(ErrorCode::unsupported,
                         "the kernel has no conntrack to read connections from: load nf_conntrack_netlink");
-        counts.conntrack = reading.count;
-        counts.conntrack_there = !absent;
+        counts.conntrack = count->value_or(0);
+        counts.conntrack_there = count->has_value();
     }
     flows.finish(now);
     return counts;
+}
+
+Result<void> KnownFlowsSource::list(const Take& take) {
+    Reading reading;
+    reading.take = &take;
+    if (const auto count = impl_->read_sockets(reading); !count) return tl::unexpected(count.error());
+    if (const auto count = impl_->read_conntrack(reading); !count) return tl::unexpected(count.error());
+    return {};
 }
 
 int KnownFlowsSource::fd() const {

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "lib/decide/known_flows.h"
@@ -19,8 +21,9 @@ class KnownFlowsSource {
   public:
     struct Options {
         bool sockets = true;
-        bool conntrack = true;  // asking loads nf_conntrack_netlink where the kernel may load modules
-        bool ended = false;     // the same socket also tells which connections conntrack forgot
+        bool conntrack = true;   // asking loads nf_conntrack_netlink where the kernel may load modules
+        bool ended = false;      // the same socket also tells which connections conntrack forgot
+        int receive_buffer = 0;  // of that socket, in bytes; 0: the kernel's default
     };
     struct Counts {
         std::size_t sockets = 0;
@@ -51,6 +54,11 @@ class KnownFlowsSource {
     [[nodiscard]] Result<Reported> consume(KnownFlows& flows, std::vector<FlowTuple>* ended = nullptr);
     // The same without the option `conntrack`: nobody wants to know the others.
     [[nodiscard]] Result<Reported> consume(std::vector<FlowTuple>& ended);
+
+    // Whatever TCP connections there are, half-open ones too, as parts of both directions: the
+    // kernel's sockets and conntrack's entries. Some may come twice.
+    using Take = std::function<void(std::span<const FlowTuple>)>;
+    [[nodiscard]] Result<void> list(const Take& take);
 
   private:
     struct Impl;
