@@ -21,24 +21,13 @@ namespace {
 constexpr unsigned headers4 = 40;
 constexpr unsigned headers6 = 60;
 constexpr unsigned least_mss = 64;
-constexpr unsigned timestamp_bytes = 12;  // the option, padded
-// What SYNPROXY's manual page uses; the server behind it is not known.
-constexpr std::uint8_t synproxy_wscale = 7;
+constexpr unsigned timestamp_bytes = 12;                           // the option, padded
 constexpr std::uint64_t least_burst = 16;                          // replies
 constexpr std::uint64_t longest_interval = 1024 << SW_TICK_SHIFT;  // so that times stay comparable
-
-std::uint32_t ticks_of(std::chrono::milliseconds time, unsigned hz) {
-    return static_cast<std::uint32_t>(std::max<std::int64_t>(1, time.count() * hz / 1000));
-}
 
 // Exponent of the power of two that is nearest, on a logarithmic scale.
 std::uint32_t nearest_shift(double ticks) {
     return static_cast<std::uint32_t>(std::max(0L, std::lround(std::log2(ticks))));
-}
-
-std::uint32_t syns_in_window(std::uint64_t per_second, unsigned hz, std::uint32_t window_shift) {
-    const std::uint64_t syns = ((per_second << window_shift) + hz / 2) / hz;
-    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(syns, 1, UINT32_MAX));
 }
 
 std::uint32_t per_second(std::uint64_t syns, unsigned hz, std::uint32_t window_shift) {
@@ -97,7 +86,7 @@ class Compiler {
         c.listener_ticks = std::max(1u, hz / 10);
         c.sample_ticks = std::max(1u, hz / SW_SAMPLES_PER_SECOND);
         c.hz = hz;
-        const unsigned spread = std::max(1u, std::min(host_.cpus, interface_.rx_queues));
+        const unsigned spread = receiving_cpus(host_, interface_);
         c.reply = rate_limit(config_.limits.reply_rate, spread, hz);
         c.prefix = rate_limit(config_.limits.prefix_rate, spread, hz);
         if (config_.escalates()) c.flags |= SW_FLAG_REPORT;
@@ -113,7 +102,7 @@ class Compiler {
     }
 
     void budget(const Settings& set, sw_service& out) const {
-        const unsigned spread = std::max(1u, std::min(host_.cpus, interface_.rx_queues));
+        const unsigned spread = receiving_cpus(host_, interface_);
         out.escalate_default = set.escalate_default;
         out.escalate = rate_limit(set.escalate_rate, spread, host_.hz);
     }
@@ -231,8 +220,7 @@ class Compiler {
     void windows(const Settings& set, sw_service& out) {
         const bool synproxy = out.delivery == SW_DELIVERY_SYNPROXY;
         for (unsigned family = 0; family < SW_FAMILIES; family++) {
-            const unsigned headers = family == SW_IPV4 ? headers4 : headers6;
-            const unsigned room = std::max(std::min(interface_.mtu, 65535u), headers + least_mss) - headers;
+            const unsigned room = segment_room(interface_, static_cast<sw_family>(family));
             const unsigned mss = std::min<unsigned>(room, set.mss.value_or(room));
             out.mss[family] = htons(static_cast<std::uint16_t>(mss));
             // SYNPROXY opens the window when the server has answered.
@@ -299,6 +287,24 @@ std::vector<ServiceView> view_services(const CompiledPolicy& policy) {
         if (entry.service < SW_SERVICES && at[entry.service] >= 0)
             views[at[entry.service]].addresses.emplace_back(entry.address, entry.port);
     return views;
+}
+
+std::uint32_t ticks_of(std::chrono::milliseconds time, unsigned hz) {
+    return static_cast<std::uint32_t>(std::max<std::int64_t>(1, time.count() * hz / 1000));
+}
+
+std::uint32_t syns_in_window(std::uint64_t per_second, unsigned hz, std::uint32_t window_shift) {
+    const std::uint64_t syns = ((per_second << window_shift) + hz / 2) / hz;
+    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(syns, 1, UINT32_MAX));
+}
+
+unsigned receiving_cpus(const HostFacts& host, const Interface& interface) {
+    return std::max(1u, std::min(host.cpus, interface.rx_queues));
+}
+
+unsigned segment_room(const Interface& interface, sw_family family) {
+    const unsigned headers = family == SW_IPV4 ? headers4 : headers6;
+    return std::max(std::min(interface.mtu, 65535u), headers + least_mss) - headers;
 }
 
 sw_rate_limit rate_limit(std::uint32_t rate, unsigned cpus, unsigned hz) {

@@ -86,6 +86,15 @@ struct ServiceView {
 
 // A rate per second of the whole interface as the bucket of one of `cpus` CPUs.
 [[nodiscard]] sw_rate_limit rate_limit(std::uint32_t per_second, unsigned cpus, unsigned hz);
+// Times and rates as the maps hold them: ticks, and SYNs in one arming window.
+[[nodiscard]] std::uint32_t ticks_of(std::chrono::milliseconds time, unsigned hz);
+[[nodiscard]] std::uint32_t syns_in_window(std::uint64_t per_second, unsigned hz, std::uint32_t window_shift);
+// On how many CPUs packets of the interface come in: what rate_limit() spreads a rate over.
+[[nodiscard]] unsigned receiving_cpus(const HostFacts& host, const Interface& interface);
+// What SYNPROXY announces: the value that its manual page uses, since the server behind it is not known.
+inline constexpr std::uint8_t synproxy_wscale = 7;
+// Bytes for the data of a TCP segment without options.
+[[nodiscard]] unsigned segment_room(const Interface& interface, sw_family family);
 // The window scale that Linux announces (tcp_select_initial_window()).
 [[nodiscard]] std::uint8_t host_wscale(const Sysctls& sysctls);
 

@@ -51,6 +51,7 @@ Result<CompiledPolicy> merge_policy(const CompiledPolicy& base, const CompiledPo
     CompiledPolicy merged = base;
     if (!base.config.abi) {
         merged.config = addition.config;
+        merged.services[0] = addition.services[0];
     } else {
         // The addition knows the interface and the host as they are now; whether it is a gateway
         // and whether somebody reads events, the policy in force.

@@ -4,17 +4,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <nlohmann/json.hpp>
-
+#include "lib/config_text.h"
 #include "tools/cli/output.h"
 
 namespace synward::cli {
 namespace {
-
-// A JSON string is a TOML basic string.
-std::string quoted(const std::string& text) {
-    return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-}
 
 std::string default_name(const ServicePlace& place) {
     std::string name = "port-" + ports_text(place.ports);
@@ -37,16 +31,16 @@ Result<Addition> make_addition(const ServicePlace& place, const ServiceOptions& 
         toml += fmt::format("{} = {}\n", key, value);
     };
     auto word = [&](const char* key, const std::string& value) {
-        if (!value.empty()) line(key, quoted(value));
+        if (!value.empty()) line(key, toml_string(value));
     };
     auto number = [&](const char* key, const std::optional<std::uint32_t>& value) {
         if (value) line(key, std::to_string(*value));
     };
     toml = "[[service]]\n";
-    line("name", quoted(options.name.empty() ? default_name(place) : options.name));
+    line("name", toml_string(options.name.empty() ? default_name(place) : options.name));
     line("port", place.ports.size() == 1 ? std::to_string(place.ports[0])
                                          : fmt::format("[{}]", fmt::join(place.ports, ", ")));
-    if (place.address) line("address", quoted(place.address->to_string()));
+    if (place.address) line("address", toml_string(place.address->to_string()));
     word("mode", options.mode);
     word("delivery", options.delivery);
     word("stray", options.stray);

@@ -3,29 +3,38 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
 #include <set>
+#include <utility>
 
 #include "lib/gateway.h"
 #include "lib/names.h"
+#include "lib/policy_config.h"
 
 namespace synward::cli {
 
+Result<Config> live_config(const Instance& instance, const LocalNetwork& network) {
+    const auto policy = instance.read_policy();
+    if (!policy) return tl::unexpected(policy.error());
+    const std::string& name = instance.interface().name;
+    return config_of(*policy, read_host(name), instance.interface(), local_addresses(network, name));
+}
+
 Result<Config> live_config(std::span<const Instance> instances) {
+    const auto network = read_local_network();
+    if (!network) return tl::unexpected(network.error());
     Config config;
     for (const Instance& instance : instances) {
-        config.daemon.interfaces.push_back(instance.interface().name);
-        const auto policy = instance.read_policy();
-        if (!policy) return tl::unexpected(policy.error());
-        for (const ServiceView& view : view_services(*policy)) {
-            ServiceConfig service{.name = view.name, .ports = view.ports};
-            service.settings.mode = static_cast<sw_mode>(view.service.mode);
-            service.settings.delivery = static_cast<sw_delivery>(view.service.delivery);
-            for (const auto& [address, port] : view.addresses) {
-                service.ports.push_back(port);
-                service.addresses.push_back(address);
-            }
-            config.services.push_back(std::move(service));
-        }
+        auto one = live_config(instance, *network);
+        if (!one) return one;
+        auto services = std::move(config.services);
+        services.insert(services.end(), std::make_move_iterator(one->services.begin()),
+                        std::make_move_iterator(one->services.end()));
+        one->daemon.interfaces.insert(one->daemon.interfaces.begin(), config.daemon.interfaces.begin(),
+                                      config.daemon.interfaces.end());
+        if (!one->daemon.gateway) one->daemon.gateway = config.daemon.gateway;
+        config = std::move(*one);
+        config.services = std::move(services);
     }
     return config;
 }

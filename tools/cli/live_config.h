@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What is in force, seen as a config: for looking at what stands in its way.
+// What is in force, seen as a config: for saving it, and for looking at what stands in its way.
 #pragma once
 
 #include <span>
@@ -9,10 +9,13 @@
 #include "lib/config.h"
 #include "lib/host.h"
 #include "lib/instance.h"
+#include "lib/local_addresses.h"
 
 namespace synward::cli {
 
-// The interfaces and services of `instances`.
+// The interface and what the policy in force tells; see lib/policy_config.h.
+[[nodiscard]] Result<Config> live_config(const Instance& instance, const LocalNetwork& network);
+// The interfaces and services of all, even where they contradict each other.
 [[nodiscard]] Result<Config> live_config(std::span<const Instance> instances);
 
 // Why services are delivered as they are, a sentence for each delivery in `config`; as far

@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
     add_mark(app, context);
     add_forget(app, context);
     add_set(app, context);
+    add_save(app, context);
     add_check(app, context);
     add_preflight(app, context);
     add_reasons(app, context);
