@@ -9,8 +9,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 #include "lib/keys.h"
 #include "lib/live_policy.h"
@@ -89,6 +92,48 @@ Result<void> run_iterator(const LoadedProgram& program) {
         if (got < 0 && errno != EINTR && errno != EAGAIN)
             return fail_errno(errno, "the walk over the sockets was cut short");
     }
+}
+
+using StoredTicket = std::pair<sw_ticket_key, sw_ticket>;
+
+// In batches, since walking by key begins anew where the table just lost the key.
+Result<std::vector<StoredTicket>> read_tickets(const MapSet& maps, const Interface& interface) {
+    const int fd = maps.fd("sw_tickets");
+    if (fd < 0)
+        return fail(ErrorCode::mismatch,
+                    fmt::format("the program on {} keeps no tickets: it is of another version of synward; "
+                                "unload it, and load it anew",
+                                interface.name));
+    const std::uint32_t most = std::max<std::uint32_t>(maps.entries("sw_tickets"), 1);
+    std::vector<sw_ticket_key> keys(most);
+    std::vector<sw_ticket> values(most);
+    std::vector<StoredTicket> found;
+    std::uint32_t at = 0;
+    for (bool first = true;; first = false) {
+        std::uint32_t count = most;
+        const int error =
+            bpf_map_lookup_batch(fd, first ? nullptr : &at, &at, keys.data(), values.data(), &count, nullptr);
+        if (error && error != -ENOENT) return fail_errno(-error, "cannot read the map sw_tickets");
+        for (std::uint32_t i = 0; i < count; i++) found.emplace_back(keys[i], values[i]);
+        if (error) return found;
+    }
+}
+
+TicketEntry ticket_entry(const sw_ticket_key& key, const sw_ticket& value, std::chrono::milliseconds left) {
+    TicketEntry entry;
+    entry.service = key.service;
+    entry.doubt = static_cast<sw_doubt>(key.doubt);
+    entry.action = static_cast<sw_action>(value.action);
+    entry.decider = value.decider;
+    entry.left = left;
+    if (entry.doubt == SW_DOUBT_SHAPE) {
+        static_assert(sizeof entry.shape == sizeof key.subject);
+        std::memcpy(&entry.shape, key.subject, sizeof entry.shape);
+        return entry;
+    }
+    entry.source.family = key.family == SW_IPV6 ? SW_IPV6 : SW_IPV4;
+    std::memcpy(entry.source.bytes.data(), key.subject, entry.source.bits() / 8);
+    return entry;
 }
 
 std::uint64_t memlock_of(int fd) {
@@ -472,6 +517,38 @@ Result<std::vector<TicketView>> Instance::tickets_of(const Address& source) cons
         }
     }
     return found;
+}
+
+Result<std::vector<TicketEntry>> Instance::tickets() const {
+    auto all = read_tickets(*impl_->maps, interface());
+    if (!all) return tl::unexpected(all.error());
+    const auto ticks = impl_->now();
+    if (!ticks) return tl::unexpected(ticks.error());
+    std::vector<TicketEntry> found;
+    for (const auto& [key, value] : *all)
+        if (const auto left = static_cast<std::int64_t>(sw_ticket_until(&value) - *ticks); left > 0)
+            found.push_back(ticket_entry(
+                key, value, std::chrono::milliseconds(left * 1000 / std::max(1u, impl_->clock->hz()))));
+    std::ranges::sort(found, {}, [](const TicketEntry& t) { return std::tie(t.service, t.doubt, t.source); });
+    return found;
+}
+
+Result<std::uint32_t> Instance::delete_tickets(const std::optional<Prefix>& sources) {
+    auto all = read_tickets(*impl_->maps, interface());
+    if (!all) return tl::unexpected(all.error());
+    const auto ticks = impl_->now();
+    if (!ticks) return tl::unexpected(ticks.error());
+    std::uint32_t deleted = 0;
+    for (const auto& [key, value] : *all) {
+        if (sources &&
+            (key.doubt == SW_DOUBT_SHAPE || !sources->contains(ticket_entry(key, value, {}).source)))
+            continue;
+        const int error = bpf_map_delete_elem(map_fd("sw_tickets"), &key);
+        // Another one may have needed its place.
+        if (error && error != -ENOENT) return fail_errno(-error, "cannot delete from the map sw_tickets");
+        if (!error && sw_ticket_until(&value) > *ticks) deleted++;
+    }
+    return deleted;
 }
 
 Result<std::uint64_t> Instance::count_flows() const {

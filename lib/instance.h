@@ -121,6 +121,11 @@ class Instance {
     Result<void> write_tickets(std::span<const Ticket> tickets);
     // Those about one source that are in force; not those about shapes of SYNs.
     [[nodiscard]] Result<std::vector<TicketView>> tickets_of(const Address& source) const;
+    // All that are in force, by service, doubt and source.
+    [[nodiscard]] Result<std::vector<TicketEntry>> tickets() const;
+    // Takes those about sources within the prefix away, or all with those about shapes; returns
+    // how many were in force. The program asks again, and the deciders may decide the same.
+    Result<std::uint32_t> delete_tickets(const std::optional<Prefix>& sources);
 
     [[nodiscard]] Result<Stats> stats() const;
     // Indexed like CompiledPolicy::services.

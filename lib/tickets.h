@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "lib/abi/escalate.h"
+#include "lib/address.h"
 
 namespace synward {
 
@@ -25,6 +26,12 @@ struct TicketView {
     sw_action action = SW_ACTION_PASS;
     std::uint8_t decider = 0;
     std::chrono::milliseconds left{};
+};
+
+// The same, with what it is about.
+struct TicketEntry : TicketView {
+    Address source;    // unless the doubt is SW_DOUBT_SHAPE
+    sw_shape shape{};  // if it is
 };
 
 }  // namespace synward

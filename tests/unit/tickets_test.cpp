@@ -131,6 +131,47 @@ TEST_F(TicketsTest, ThoseOfShapesAreNobodys) {
     EXPECT_TRUE(of("198.18.0.7").empty());
 }
 
+TEST_F(TicketsTest, AreListed) {
+    EXPECT_TRUE(must(instance_->tickets()).empty());
+    Ticket shape = ticket("0.0.0.0", service("mail"), SW_DOUBT_SHAPE, SW_ACTION_DROP, 10s);
+    const sw_shape subject{.layout = 0x02040801, .header = 40, .hops = 64, .wscale = 7, .family = SW_IPV4};
+    std::memcpy(shape.key.subject, &subject, sizeof subject);
+    write({shape, ticket("2001:db8::7", service("web"), SW_DOUBT_SYN, SW_ACTION_PASS, 20s),
+           ticket("198.18.0.7", service("web"), SW_DOUBT_STRAY, SW_ACTION_DROP, 10s),
+           ticket("198.18.0.8", service("web"), SW_DOUBT_STRAY, SW_ACTION_DROP, 0s)});
+    usleep(30'000);  // until that one is over
+    const auto found = must(instance_->tickets());
+    ASSERT_EQ(found.size(), 3u);
+    const auto about = [&](sw_doubt doubt) {
+        return *std::find_if(found.begin(), found.end(), [&](const auto& t) { return t.doubt == doubt; });
+    };
+    EXPECT_EQ(about(SW_DOUBT_STRAY).source.to_string(), "198.18.0.7");
+    EXPECT_EQ(about(SW_DOUBT_STRAY).service, service("web"));
+    EXPECT_EQ(about(SW_DOUBT_STRAY).action, SW_ACTION_DROP);
+    EXPECT_EQ(about(SW_DOUBT_STRAY).decider, 2);
+    EXPECT_GT(about(SW_DOUBT_STRAY).left, 9s);
+    EXPECT_EQ(about(SW_DOUBT_SYN).source.to_string(), "2001:db8::7");
+    EXPECT_EQ(about(SW_DOUBT_SHAPE).shape.layout, subject.layout);
+    EXPECT_EQ(about(SW_DOUBT_SHAPE).service, service("mail"));
+}
+
+TEST_F(TicketsTest, AreDeletedBySource) {
+    const auto tickets = {ticket("198.18.0.7", service("web"), SW_DOUBT_STRAY, SW_ACTION_DROP, 10s),
+                          ticket("198.18.0.7", service("mail"), SW_DOUBT_SYN, SW_ACTION_PASS, 10s),
+                          ticket("198.18.0.8", service("web"), SW_DOUBT_STRAY, SW_ACTION_DROP, 10s),
+                          ticket("2001:db8::7", service("web"), SW_DOUBT_STRAY, SW_ACTION_DROP, 10s),
+                          ticket("198.18.0.7", service("web"), SW_DOUBT_SHAPE, SW_ACTION_DROP, 10s)};
+    write(tickets);
+    EXPECT_EQ(must(instance_->delete_tickets(Prefix::parse("198.18.0.7"))), 2u);
+    EXPECT_TRUE(of("198.18.0.7").empty());
+    EXPECT_EQ(of("198.18.0.8").size(), 1u);
+    EXPECT_EQ(must(instance_->tickets()).size(), 3u);
+    EXPECT_EQ(must(instance_->delete_tickets(Prefix::parse("198.18.0.7"))), 0u);
+    EXPECT_EQ(must(instance_->delete_tickets(Prefix::parse("2001:db8::/32"))), 1u);
+    EXPECT_EQ(must(instance_->delete_tickets(std::nullopt)), 2u);
+    EXPECT_TRUE(must(instance_->tickets()).empty());
+}
+
 // Ten million sources cannot make the table grow; the program loses the oldest.
 TEST_F(TicketsTest, TheTableIsBounded) {
     std::vector<Ticket> many;

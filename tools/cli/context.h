@@ -24,6 +24,7 @@ CLI::App* add_command(CLI::App& app, Context& context, const std::string& name,
 void add_why(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
+void add_help(CLI::App& app, Context& context);
 void add_import(CLI::App& app, Context& context);
 void add_load(CLI::App& app, Context& context);
 void add_metrics(CLI::App& app, Context& context);
@@ -41,6 +42,7 @@ void add_save(CLI::App& app, Context& context);
 void add_set(CLI::App& app, Context& context);
 void add_stats(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
+void add_ticket(CLI::App& app, Context& context);
 void add_top(CLI::App& app, Context& context);
 void add_unload(CLI::App& app, Context& context);
 void add_unprotect(CLI::App& app, Context& context);

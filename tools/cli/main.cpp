@@ -2,10 +2,12 @@
 // synward: controls synward's programs in the kernel, with and without synwardd.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 
 #include "lib/exit_status.h"
+#include "tools/cli/abbreviation.h"
 #include "tools/cli/context.h"
 
 int main(int argc, char** argv) {
@@ -18,7 +20,7 @@ int main(int argc, char** argv) {
     CLI::App app("Keeps TCP services reachable through SYN floods, at the network driver.", "synward");
     app.footer(
         "Example:\n  synward protect 443 --dev eth0 && synward top\n\n`synward COMMAND --help` tells "
-        "more.\n\n" +
+        "more; a COMMAND may be cut short as long as it is clear.\n\n" +
         exit_status_text());
     app.set_version_flag("-V,--version", "synward " SYNWARD_VERSION);
     app.require_subcommand(1);
@@ -38,6 +40,7 @@ int main(int argc, char** argv) {
     add_monitor(app, context);
     add_top(app, context);
     add_why(app, context);
+    add_ticket(app, context);
     add_deny(app, context);
     add_allow(app, context);
     add_mark(app, context);
@@ -50,9 +53,16 @@ int main(int argc, char** argv) {
     add_replay(app, context);
     add_import(app, context);
     add_export(app, context);
+    add_help(app, context);
     add_words(app, context);
+    auto words = spell_out(app, {argv + 1, argv + argc});
+    if (!words) {
+        fmt::print(stderr, "synward: {}; see `synward --help`\n", words.error().message);
+        return exit_status(words.error().code);
+    }
     try {
-        app.parse(argc, argv);
+        std::reverse(words->begin(), words->end());  // as the parser takes them
+        app.parse(*words);
     } catch (const CLI::Success& success) {
         return app.exit(success);
     } catch (const CLI::ParseError& error) {
