@@ -22,6 +22,7 @@ struct Listener {
     Address address;         // all zero: every one of the family
     std::uint16_t port = 0;  // host byte order
     unsigned interface = 0;  // that it is bound to, by index; 0: any
+    bool mptcp = false;      // told to a privileged reader
 
     auto operator<=>(const Listener&) const = default;
 };

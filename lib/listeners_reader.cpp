@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string_view>
 
 #include "lib/listeners.h"
 #include "lib/netlink.h"
@@ -19,9 +20,27 @@ namespace {
 
 constexpr unsigned tcp_listen = 10;  // include/net/tcp_states.h
 
-int read_only_six(const nlattr* attribute, void* data) {
+struct Traits {
+    bool only_six = false;
+    bool mptcp = false;
+};
+
+// Of an MPTCP socket, what listens is a TCP socket with this upper layer protocol.
+int read_upper_layer(const nlattr* attribute, void* data) {
+    constexpr std::string_view mptcp = "mptcp";
+    if (mnl_attr_get_type(attribute) != INET_ULP_INFO_NAME) return MNL_CB_OK;
+    const std::string_view name(static_cast<const char*>(mnl_attr_get_payload(attribute)),
+                                mnl_attr_get_payload_len(attribute));
+    static_cast<Traits*>(data)->mptcp = name.substr(0, name.find('\0')) == mptcp;
+    return MNL_CB_OK;
+}
+
+int read_traits(const nlattr* attribute, void* data) {
+    auto* traits = static_cast<Traits*>(data);
     if (mnl_attr_get_type(attribute) == INET_DIAG_SKV6ONLY && mnl_attr_get_payload_len(attribute) >= 1)
-        *static_cast<bool*>(data) = mnl_attr_get_u8(attribute) != 0;
+        traits->only_six = mnl_attr_get_u8(attribute) != 0;
+    if (mnl_attr_get_type(attribute) == INET_DIAG_ULP_INFO)
+        mnl_attr_parse_nested(attribute, read_upper_layer, data);
     return MNL_CB_OK;
 }
 
@@ -32,20 +51,23 @@ void take_listener(const nlmsghdr* message, std::vector<Listener>& listeners) {
     inet_diag_msg diag;
     std::memcpy(&diag, mnl_nlmsg_get_payload(message), sizeof diag);
     if (diag.idiag_state != tcp_listen) return;
-    Listener listener{.address = {}, .port = ntohs(diag.id.idiag_sport), .interface = diag.id.idiag_if};
+    Traits traits;
+    mnl_attr_parse(message, sizeof diag, read_traits, &traits);
+    Listener listener{.address = {},
+                      .port = ntohs(diag.id.idiag_sport),
+                      .interface = diag.id.idiag_if,
+                      .mptcp = traits.mptcp};
     if (diag.idiag_family == AF_INET) {
         std::memcpy(listener.address.bytes.data(), diag.id.idiag_src, 4);
         listeners.push_back(listener);
         return;
     }
-    bool only_six = false;
-    mnl_attr_parse(message, sizeof diag, read_only_six, &only_six);
     std::uint8_t bytes[16];
     std::memcpy(bytes, diag.id.idiag_src, sizeof bytes);
     listener.address = Address::from_mapped(bytes);
     listeners.push_back(listener);
     const bool every = std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
-    if (every && !only_six) {
+    if (every && !traits.only_six) {
         listener.address = {};
         listeners.push_back(listener);
     }
@@ -67,6 +89,8 @@ Result<std::vector<Listener>> read_listeners() {
         wanted->sdiag_family = static_cast<__u8>(family);
         wanted->sdiag_protocol = IPPROTO_TCP;
         wanted->idiag_states = 1u << tcp_listen;
+        // Without it the kernel tells no upper layer protocol.
+        wanted->idiag_ext = 1u << (INET_DIAG_INFO - 1);
         const auto answer = socket->ask({buffer.data(), request->nlmsg_len},
                                         [&](const nlmsghdr* m) { take_listener(m, listeners); });
         // A kernel without IPv6 has no such sockets.

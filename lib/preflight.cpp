@@ -248,6 +248,34 @@ std::vector<Finding> check_interface(const Interface& interface, bool vlan_offlo
     return findings;
 }
 
+std::vector<Finding> check_mptcp(const Config& config, const std::vector<Listener>& listeners) {
+    std::vector<Finding> findings;
+    for (const ServiceConfig& service : config.services) {
+        if (service.settings.mode == SW_MODE_OFF) continue;
+        std::set<std::uint16_t> ports;
+        for (const Listener& listener : listeners) {
+            // Of a service with "local", whatever is local; a listener on :: has all.
+            const bool there =
+                service.everywhere() || service.local || listener.address == Address{} ||
+                listener.address == Address{.family = SW_IPV6} ||
+                std::ranges::find(service.addresses, listener.address) != service.addresses.end();
+            if (listener.mptcp && there &&
+                std::ranges::find(service.ports, listener.port) != service.ports.end())
+                ports.insert(listener.port);
+        }
+        for (const std::uint16_t port : ports)
+            findings.push_back(
+                {Severity::warning, "service " + service.name,
+                 fmt::format(
+                     "the listener on port {} is an MPTCP socket, which takes no cookies: its SYNs pass "
+                     "unanswered, counted as syn_mptcp, and a flood of them reaches the kernel",
+                     port),
+                 "have the server listen on a plain TCP socket (without mptcpize, MPTCP off in its "
+                 "settings)"});
+    }
+    return findings;
+}
+
 std::vector<Finding> preflight(const Config& config, Depth depth) {
     std::vector<Finding> findings;
     check_privilege(findings);
@@ -264,6 +292,7 @@ std::vector<Finding> preflight(const Config& config, Depth depth) {
     const HostFacts host =
         read_host(config.daemon.interfaces.empty() ? std::string("all") : config.daemon.interfaces.front());
     append(findings, check_sysctls(config, host));
+    if (const auto listeners = read_listeners()) append(findings, check_mptcp(config, *listeners));
     if (depth != Depth::host) check_rules(config, findings);
     if (depth == Depth::all) check_sections(config, host, findings);
 

@@ -11,6 +11,7 @@
 #include "lib/config.h"
 #include "lib/host.h"
 #include "lib/interface.h"
+#include "lib/listeners.h"
 
 namespace synward {
 
@@ -38,6 +39,8 @@ enum class Depth { host, rules, all };
 [[nodiscard]] std::vector<Finding> check_interface(const Interface& interface, bool vlan_offload, bool lro);
 // On which something of this host listens.
 using HeardPorts = std::set<std::uint16_t>;
+// Services on whose port an MPTCP socket listens.
+[[nodiscard]] std::vector<Finding> check_mptcp(const Config& config, const std::vector<Listener>& listeners);
 // `json`: output of `nft -j list ruleset`; rules that redirect a protected port, or drop
 // new connections whose first packet is not a SYN.
 [[nodiscard]] std::vector<Finding> check_nft(const Config& config, std::string_view json,

@@ -409,5 +409,25 @@ TEST_F(PreflightSetsTest, ASetOfAdministratorAndDeciders) {
     EXPECT_EQ(denies(set_of("synward4", "hash:net")).size(), 1u) << "where synward deny writes";
 }
 
+TEST(PreflightMptcp, NamesServicesWithSuchAListener) {
+    Config config;
+    config.services.push_back({.name = "web", .ports = {80, 443}});
+    config.services.push_back({.name = "here", .ports = {25}, .addresses = {*Address::parse("192.0.2.1")}});
+    config.services.push_back({.name = "off", .ports = {22}});
+    config.services.back().settings.mode = SW_MODE_OFF;
+    const Address any, here = *Address::parse("192.0.2.1"), there = *Address::parse("192.0.2.2");
+    EXPECT_TRUE(
+        check_mptcp(config,
+                    {{any, 80, 0, false}, {any, 22, 0, true}, {any, 9, 0, true}, {there, 25, 0, true}})
+            .empty());
+    const auto found = check_mptcp(
+        config, {{any, 80, 0, true}, {Address{.family = SW_IPV6}, 80, 0, true}, {here, 25, 0, true}});
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[0].severity, Severity::warning);
+    EXPECT_EQ(found[0].subject, "service web");
+    EXPECT_NE(found[0].text.find("port 80 is an MPTCP socket"), std::string::npos);
+    EXPECT_EQ(found[1].subject, "service here");
+}
+
 }  // namespace
 }  // namespace synward

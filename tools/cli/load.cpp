@@ -9,8 +9,10 @@
 #include "lib/host.h"
 #include "lib/instance.h"
 #include "lib/json.h"
+#include "lib/listeners.h"
 #include "lib/local_services.h"
 #include "lib/policy.h"
+#include "lib/preflight.h"
 #include "lib/sets/mirror_once.h"
 #include "tools/cli/context.h"
 #include "tools/cli/daemon_link.h"
@@ -112,6 +114,16 @@ std::string left_to_daemon(const std::string& path, const Config& config, const 
                        parts);
 }
 
+// Looked at here too, since it is the service that decides and not the host.
+std::vector<std::string> mptcp_notes(const Config& config) {
+    std::vector<std::string> notes;
+    if (config.services.empty()) return notes;
+    if (const auto listeners = read_listeners())
+        for (const Finding& finding : check_mptcp(config, *listeners))
+            notes.push_back(fmt::format("{}: {}", finding.subject, finding.text));
+    return notes;
+}
+
 Result<void> run_load(const LoadParameters& parameters, const Context& context) {
     Config config;
     if (!parameters.config.empty()) {
@@ -127,15 +139,15 @@ Result<void> run_load(const LoadParameters& parameters, const Context& context) 
         if (!loaded) return tl::unexpected(loaded.error());
         interfaces.push_back(std::move(*loaded));
     }
-    const std::string left = left_to_daemon(parameters.config, config, daemon);
+    std::vector<std::string> notes = mptcp_notes(config);
+    if (const std::string left = left_to_daemon(parameters.config, config, daemon); !left.empty())
+        notes.push_back(left);
     if (context.json) {
-        nlohmann::json notes = nlohmann::json::array();
-        if (!left.empty()) notes.push_back(left);
-        print_json({{"interfaces", std::move(interfaces)}, {"notes", std::move(notes)}});
-    } else if (!left.empty()) {
-        std::fflush(stdout);  // what was done comes first
-        fmt::print(stderr, "synward: {}\n", left);
+        print_json({{"interfaces", std::move(interfaces)}, {"notes", notes}});
+        return {};
     }
+    std::fflush(stdout);  // what was done comes first
+    for (const std::string& note : notes) fmt::print(stderr, "synward: {}\n", note);
     return {};
 }
 
