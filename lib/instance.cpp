@@ -562,16 +562,33 @@ Result<std::uint64_t> Instance::count_flows() const {
     return count;
 }
 
-Result<std::uint64_t> Instance::memory() const {
-    std::uint64_t bytes = 0;
+std::vector<MapView> Instance::maps() const {
+    std::vector<MapView> views;
     for (const auto& [name, map] : impl_->maps->all()) {
         const std::uint64_t told = memlock_of(map.fd.get());
         // Before Linux 6.4 the kernel tells what a map could take at most; a trie takes what is in it.
         const std::uint64_t most =
             std::uint64_t{map.info.max_entries} * (map.info.key_size + map.info.value_size);
-        if (map.info.type != BPF_MAP_TYPE_LPM_TRIE || told < most) bytes += told;
+        const bool tells = map.info.type != BPF_MAP_TYPE_LPM_TRIE || told < most;
+        views.push_back({name, map.info.max_entries, tells ? told : 0});
     }
+    return views;
+}
+
+Result<std::uint64_t> Instance::memory() const {
+    std::uint64_t bytes = 0;
+    for (const MapView& map : maps()) bytes += map.bytes;
     return bytes;
+}
+
+Result<std::chrono::seconds> Instance::key_age() const {
+    const sw_config live = config();
+    const auto ticks = impl_->now();
+    if (!ticks) return tl::unexpected(ticks.error());
+    const auto epoch = static_cast<std::uint32_t>(*ticks >> live.epoch_shift);
+    // Serial arithmetic: the epoch may wrap.
+    const auto epochs = static_cast<std::int32_t>(epoch - live.keyring.since);
+    return std::chrono::seconds((std::int64_t{epochs} << live.epoch_shift) / std::max(1u, live.hz));
 }
 
 }  // namespace synward

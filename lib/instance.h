@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -52,6 +53,12 @@ struct Attachment {
 
 // What generic mode costs and why it is, as far as is known; empty in any other mode.
 [[nodiscard]] std::string generic_text(const Attachment& attachment, const Interface& interface);
+
+struct MapView {
+    std::string name;
+    std::uint32_t entries = 0;  // at most
+    std::uint64_t bytes = 0;    // as Instance::memory() counts
+};
 
 class Instance {
   public:
@@ -137,6 +144,12 @@ class Instance {
     [[nodiscard]] Result<std::uint64_t> count_flows() const;
     // Memory the maps may take at most, in bytes, as the kernel reports it.
     [[nodiscard]] Result<std::uint64_t> memory() const;
+
+    // The maps, by name.
+    [[nodiscard]] std::vector<MapView> maps() const;
+    // How long cookies have been made with the present key; less than zero where it is the next
+    // one's turn soon. To within the length of an epoch, and of the first key two too many.
+    [[nodiscard]] Result<std::chrono::seconds> key_age() const;
 
     // Descriptor of a map by its name in lib/abi/maps.h; owned by the instance, -1 if absent.
     [[nodiscard]] int map_fd(std::string_view name) const;

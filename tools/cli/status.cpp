@@ -16,6 +16,7 @@
 #include "tools/cli/findings.h"
 #include "tools/cli/live_config.h"
 #include "tools/cli/output.h"
+#include "tools/cli/status_more.h"
 #include "tools/cli/table.h"
 #include "tools/cli/target.h"
 
@@ -291,7 +292,27 @@ Result<json> own_findings(std::span<const Instance> instances) {
     return config->services.empty() ? json::array() : findings_json(preflight(*config, Depth::host));
 }
 
-Result<void> run(const std::vector<std::string>& devices, const Context& context) {
+struct StatusParameters {
+    std::vector<std::string> devices;
+    bool statistics = false;
+    bool details = false;
+};
+
+Result<void> add_more(const StatusParameters& parameters, const Instance& instance, json& one) {
+    if (parameters.statistics) {
+        const auto stats = instance.stats();
+        if (!stats) return tl::unexpected(stats.error());
+        one["statistics"] = stats_json(*stats);
+    }
+    if (!parameters.details) return {};
+    auto details = details_json(instance);
+    if (!details) return tl::unexpected(details.error());
+    one["details"] = std::move(*details);
+    return {};
+}
+
+Result<void> run(const StatusParameters& parameters, const Context& context) {
+    const std::vector<std::string>& devices = parameters.devices;
     const DaemonLink link(context);
     auto instances = find_instances(devices);
     if (!instances) {
@@ -308,6 +329,7 @@ Result<void> run(const std::vector<std::string>& devices, const Context& context
         auto notes = notes_of(daemon, instance);
         if (!notes) return tl::unexpected(notes.error());
         (*one)["notes"] = std::move(*notes);
+        if (auto done = add_more(parameters, instance, *one); !done) return done;
         interfaces.push_back(std::move(*one));
     }
     const json escalation = link.running() ? link.status().value("escalation", json()) : json();
@@ -317,16 +339,23 @@ Result<void> run(const std::vector<std::string>& devices, const Context& context
     if (!findings) return tl::unexpected(findings.error());
     const json module = module_json();
     if (context.json) {
-        print_json({{"interfaces", interfaces},
+        json all = {{"interfaces", interfaces},
                     {"daemon", daemon},
                     {"escalation", escalation},
                     {"module", module},
                     {"classification", classification},
                     {"mirror", mirror},
-                    {"findings", *findings}});
+                    {"findings", *findings}};
+        if (parameters.details) all["host"] = host_json();
+        print_json(all);
         return {};
     }
-    for (const auto& one : interfaces) print_interface(one);
+    for (const auto& one : interfaces) {
+        print_interface(one);
+        if (parameters.statistics) print_statistics(one["statistics"]);
+        if (parameters.details) print_details(one["details"]);
+    }
+    if (parameters.details) print_host(host_json());
     print_daemon(daemon);
     print_escalation(escalation);
     print_module(module);
@@ -339,13 +368,17 @@ Result<void> run(const std::vector<std::string>& devices, const Context& context
 }  // namespace
 
 void add_status(CLI::App& app, Context& context) {
-    auto devices = std::make_shared<std::vector<std::string>>();
+    auto parameters = std::make_shared<StatusParameters>();
     CLI::App* command =
         add_command(app, context, "status", "Show what is loaded, what it protects and how, and the daemon",
-                    "synward status eth0");
-    add_devices(command, *devices);
+                    "synward status eth0 --statistics");
+    add_devices(command, parameters->devices);
+    // -s and -d are the socket and the interface, as everywhere.
+    command->add_flag("-S,--statistics", parameters->statistics, "With the counters of every service");
+    command->add_flag("-D,--details", parameters->details,
+                      "With maps and their memory, the age of the key, and what the kernel has");
     command->callback(
-        [devices, &context] { context.work = [=, &context] { return run(*devices, context); }; });
+        [parameters, &context] { context.work = [=, &context] { return run(*parameters, context); }; });
 }
 
 }  // namespace synward::cli
