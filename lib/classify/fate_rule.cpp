@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/classify/fate_rule.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>

@@ -70,7 +70,9 @@ TEST_P(DecideFloodTest, RandomSourcesChangeNothing) {
     EXPECT_EQ(allocations(), before) << "something was allocated";
     EXPECT_EQ(chain().memory_bytes() + shared().memory_bytes(), memory);
     EXPECT_LT(memory, 16u << 20);
-    if (plain) EXPECT_LT(resident_bytes(), resident + (1 << 20));
+    if (plain) {
+        EXPECT_LT(resident_bytes(), resident + (1 << 20));
+    }
     // Sources that happen to come again within seconds are few, shapes get one ticket a second.
     EXPECT_LE(tickets_by_source, sources / 10'000);
     EXPECT_LE(tickets_by_shape, sources / 200'000 + 2);
@@ -89,9 +91,9 @@ INSTANTIATE_TEST_SUITE_P(Kinds, DecideFloodTest,
                                                           EventKind::fragment, EventKind::malformed,
                                                           EventKind::handshake, EventKind::shape),
                                           testing::Values(SW_IPV4, SW_IPV6)),
-                         [](const auto& info) {
-                             return std::string(event_kind_name(std::get<0>(info.param))) +
-                                    (std::get<1>(info.param) == SW_IPV6 ? "_ipv6" : "_ipv4");
+                         [](const auto& of) {
+                             return std::string(event_kind_name(std::get<0>(of.param))) +
+                                    (std::get<1>(of.param) == SW_IPV6 ? "_ipv6" : "_ipv4");
                          });
 
 // Every kind of event and every outcome, actions and log included.

@@ -232,6 +232,40 @@ TEST_F(DecideTraceTest, ARecordingIsDecidedTheSame) {
     EXPECT_GT(compared, 1000u);
 }
 
+// What synwardd recorded during tests/net/escalate.test: strays from everywhere, a flood of one
+// odd shape, and a client. Tables whose keys differ may decide differently about a few.
+TEST_F(DecideTraceTest, WhatTheDaemonDecidedIsDecidedAgain) {
+    CompiledPolicy policy;
+    policy.ports[8080] = 1;
+    policy.services[0].escalate_default = SW_ACTION_DROP;
+    policy.services[1].escalate_default = SW_ACTION_DROP;
+    std::ifstream file(SYNWARD_TRACES "/recorded-by-synwardd.trace");
+    std::ostringstream text;
+    text << file.rdbuf();
+    const auto entries = parse_recording(text.str(), "recorded");
+    ASSERT_TRUE(entries) << entries.error().message;
+    auto replay = TraceReplay::create(config, policy);
+    ASSERT_TRUE(replay) << replay.error().message;
+    std::map<DecisionReason, unsigned> reasons;
+    unsigned compared = 0;
+    unsigned different = 0;
+    for (const TraceEntry& entry : *entries) {
+        const auto again = replay->decide(entry);
+        ASSERT_TRUE(again) << again.error().message;
+        reasons[(*again)->reason]++;
+        if (!entry.decided) continue;
+        compared++;
+        TraceEntry now = entry;
+        now.decided.emplace(**again);
+        different += now.decided->reason != entry.decided->reason;
+    }
+    EXPECT_GT(compared, 350u);
+    EXPECT_LE(different, compared / 50);
+    EXPECT_GT(reasons[DecisionReason::unknown_flow], 300u);
+    EXPECT_GT(reasons[DecisionReason::shape_rare], 10u);
+    EXPECT_GT(reasons[DecisionReason::shape_flood], 10u);
+}
+
 TEST_F(DecideTraceTest, ARecordingOfTooManyChainsIsRefused) {
     TraceEntry entry{.event = event(EventKind::handshake, "198.18.0.1")};
     config.rate_sources = config.proven_sources = config.proven_prefixes = config.shapes = 64;
