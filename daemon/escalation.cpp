@@ -93,7 +93,8 @@ void Escalation::close() {
 
 Result<void> Escalation::configure(const Config& config) {
     const bool wanted = config.escalates();
-    if (!wanted || config.record != record_) stop_recording();
+    // One that is full, or failed, begins anew.
+    if (!wanted || config.record != record_ || (recorder_ && recorder_->status().ended())) stop_recording();
     record_ = config.record;
     if (wanted && !workers_.empty() && problem_.empty() && config.escalation == escalation_ &&
         config.decide == decide_ && !better_transport()) {

@@ -72,7 +72,9 @@ struct MetricsServer::Http {
             return send(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
         if (std::string_view(url) != "/metrics")
             return send(connection, MHD_HTTP_NOT_FOUND, "the metrics are at /metrics\n");
-        return send(connection, MHD_HTTP_OK, static_cast<MetricsServer*>(server)->collect_());
+        const auto text = static_cast<MetricsServer*>(server)->text();
+        if (!text) return send(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, text.error().message + '\n');
+        return send(connection, MHD_HTTP_OK, *text);
     }
 
     static MHD_Result send(MHD_Connection* connection, unsigned status, std::string body) {
@@ -112,6 +114,17 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::create(EventLoop& loop, co
 MetricsServer::~MetricsServer() {
     if (watch_) loop_->forget(watch_);
     if (http_) MHD_stop_daemon(http_);
+}
+
+Result<std::string> MetricsServer::text() {
+    const auto now = std::chrono::steady_clock::now();
+    if (text_.empty() || now - collected_ >= fresh) {
+        auto collected = collect_();
+        if (!collected) return collected;
+        text_ = std::move(*collected);
+        collected_ = now;
+    }
+    return text_;
 }
 
 void MetricsServer::work() {

@@ -3,6 +3,7 @@
 // does HTTP, and has no thread of its own.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,9 +20,11 @@ namespace synward {
 class MetricsServer {
   public:
     // What is answered: Prometheus' text format.
-    using Collect = std::function<std::string()>;
+    using Collect = std::function<Result<std::string>()>;
     static constexpr unsigned most_clients = 16;
     static constexpr unsigned client_seconds = 10;  // one that says nothing is let go
+    // Whoever asks again sooner gets the same: to collect takes time of the control thread.
+    static constexpr std::chrono::milliseconds fresh{500};
 
     // The loop must outlive the server. Code `busy` where something listens there. An
     // address need not be there yet.
@@ -39,6 +42,7 @@ class MetricsServer {
     MetricsServer(EventLoop& loop, const Endpoint& listen, Collect collect)
         : loop_(&loop), listen_(listen), collect_(std::move(collect)) {}
     void work();
+    Result<std::string> text();
 
     EventLoop* loop_;
     Endpoint listen_;
@@ -47,6 +51,8 @@ class MetricsServer {
     MHD_Daemon* http_ = nullptr;
     EventLoop::Watch watch_ = 0;
     bool clients_ = false;
+    std::string text_;
+    std::chrono::steady_clock::time_point collected_{};
 };
 
 }  // namespace synward

@@ -185,12 +185,18 @@ void Recorder::write_out() {
         if (written <= 0) {
             const std::string why =
                 fail_errno(errno, fmt::format("cannot write to '{}'", config_.file)).value().message;
+            // Half a line would be another event, or none.
+            const std::string_view there = std::string_view(buffer_).substr(0, buffer_.size() - rest.size());
+            const std::size_t lines = there.rfind('\n') == there.npos ? 0 : there.rfind('\n') + 1;
+            if (ftruncate(file_.get(), static_cast<off_t>(written_ + lines)))
+                spdlog::warn("the last line of '{}' is not whole", config_.file);
             const std::lock_guard lock(mutex_);
             end(why);
             break;
         }
         rest.remove_prefix(static_cast<std::size_t>(written));
     }
+    written_ += buffer_.size();
     buffer_.clear();
 }
 

@@ -51,6 +51,7 @@ class Recorder {
         std::uint64_t lost = 0;  // found no room in a queue
         bool full = false;       // the limit was reached: nothing more is written
         std::string problem;     // why nothing more is written otherwise
+        [[nodiscard]] bool ended() const { return full || !problem.empty(); }
     };
 
     // Makes the file, for its owner alone. A recording that is there becomes FILE.old; code
@@ -87,7 +88,8 @@ class Recorder {
     std::uint32_t chains_ = 0;
     std::string problem_;
     bool ended_ = false;
-    std::string buffer_;  // the thread's
+    std::string buffer_;         // the thread's
+    std::uint64_t written_ = 0;  // bytes of the file
     std::atomic<std::uint64_t> events_{0};
     std::atomic<std::uint64_t> bytes_{0};
     std::atomic<std::uint64_t> lost_{0};

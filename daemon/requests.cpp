@@ -164,11 +164,12 @@ Result<json> answer_request(Daemon& daemon, const json& request) {
             name.substr(0, 40)));
 }
 
-std::string metrics_of(Daemon& daemon) {
+Result<std::string> metrics_of(Daemon& daemon) {
     const auto state = status(daemon, json::object());
+    if (!state) return tl::unexpected(state.error());
     const auto counted = stats(daemon, json{{"all", true}});
-    return metrics_text(
-        metric_families(state ? *state : json::object(), counted ? *counted : json::object()));
+    if (!counted) return tl::unexpected(counted.error());
+    return metrics_text(metric_families(*state, *counted));
 }
 
 }  // namespace synward

@@ -15,7 +15,7 @@ class Daemon;
 // [interface], learn [interface], why address, set name.
 [[nodiscard]] Result<nlohmann::json> answer_request(Daemon& daemon, const nlohmann::json& request);
 
-// The same numbers in Prometheus' text format. What cannot be read is left out.
-[[nodiscard]] std::string metrics_of(Daemon& daemon);
+// The same numbers in Prometheus' text format.
+[[nodiscard]] Result<std::string> metrics_of(Daemon& daemon);
 
 }  // namespace synward

@@ -84,8 +84,25 @@ std::string service_text(const ServiceConfig& service, const Settings& usual) {
 }  // namespace
 
 std::string toml_string(std::string_view text) {
-    // A JSON string is a TOML basic string.
-    return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    // A JSON string is a TOML basic string, but for what JSON writes as two surrogates.
+    const std::string json =
+        nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    std::string toml;
+    for (std::size_t i = 0; i < json.size(); i++) {
+        if (json[i] != '\\') {
+            toml += json[i];
+            continue;
+        }
+        const auto unit = [&](std::size_t at) { return std::stoul(json.substr(at + 2, 4), nullptr, 16); };
+        if (json[i + 1] != 'u' || unit(i) < 0xd800 || unit(i) > 0xdbff) {
+            toml += json[i];
+            toml += json[++i];
+            continue;
+        }
+        toml += fmt::format("\\U{:08x}", 0x10000 + ((unit(i) - 0xd800) << 10) + (unit(i + 6) - 0xdc00));
+        i += 11;
+    }
+    return toml;
 }
 
 std::string config_text(const Config& config) {

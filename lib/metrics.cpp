@@ -92,6 +92,10 @@ constexpr Plain classification_numbers[] = {
      "Flows forgotten since their connection ended"},
     {"flow_reports_lost", "synward_flow_reports_lost_total", counter,
      "Ends of connections that conntrack could not report"},
+    {"flow_readings", "synward_flow_readings_total", counter,
+     "Times that all connections were read since reports were lost"},
+    {"flows_reconciled", "synward_flows_reconciled_total", counter,
+     "Flows forgotten since no connection had them then"},
 };
 constexpr Plain interface_numbers[] = {
     {"memory_bytes", "synward_map_memory_bytes", gauge, "The most that the maps of an interface take"},
@@ -106,7 +110,7 @@ constexpr Plain service_numbers[] = {
      "1 if every connection of before the arming is known"},
 };
 
-double number(const json& object, const char* key) {
+double number(const json& object, const std::string& key) {
     const auto found = object.find(key);
     if (found == object.end()) return 0;
     if (found->is_boolean()) return found->get<bool>() ? 1 : 0;
@@ -180,7 +184,7 @@ class Exposition {
                 for (const Reason& reason : reasons)
                     // These are counted by the module.
                     if (reason.action != ReasonAction::RING)
-                        out_.add(number(below(service, "packets"), reason.name.data()),
+                        out_.add(number(below(service, "packets"), std::string(reason.name)),
                                  {{"interface", text(one, "interface")},
                                   {"service", text(service, "name")},
                                   {"reason", std::string(reason.name)},
@@ -221,6 +225,12 @@ class Exposition {
 
     void escalation(const json& escalation) {
         plain(escalation_numbers, escalation);
+        if (const json& recording = below(escalation, "recording"); recording.is_object()) {
+            out_.begin("synward_recorded_events_total", counter, "Events that decide.record wrote down");
+            out_.add(number(recording, "events"));
+            out_.begin("synward_recording_lost_total", counter, "Events that it had no time to write down");
+            out_.add(number(recording, "lost"));
+        }
         const json& workers = below(escalation, "workers");
         each(worker_numbers, workers, "worker",
              [](const json&, std::size_t index) { return std::to_string(index); });

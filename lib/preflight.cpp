@@ -17,6 +17,7 @@
 #include "lib/preflight_queues.h"
 #include "lib/preflight_sets.h"
 #include "lib/privilege.h"
+#include "lib/xdp_hook.h"
 
 namespace synward {
 namespace {
@@ -287,6 +288,8 @@ std::vector<Finding> preflight(const Config& config, Depth depth) {
             continue;
         }
         append(findings, check_interface(*interface, vlan_offload_on(name), lro_on(name)));
+        if (const auto hooked = query_xdp(*interface); !hooked && hooked.error().code == ErrorCode::busy)
+            findings.push_back({Severity::error, name, hooked.error().message, ""});
         check_local(config, name, findings);
     }
     const HostFacts host =

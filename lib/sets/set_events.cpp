@@ -99,9 +99,13 @@ Result<SetEvents> SetEvents::open(const std::string& object) {
     }
     if (!told || !bpf_object__find_map_by_name(impl->object, "sw_set_events"))
         return fail(ErrorCode::mismatch, fmt::format("the BPF object {} is of another version", *path));
-    if (const int error = bpf_object__load(impl->object))
-        return said(fail(ErrorCode::unsupported,
-                         fmt::format("the kernel does not let ip_set be traced: {}", std::strerror(-error))));
+    if (const int error = bpf_object__load(impl->object)) {
+        auto failure =
+            fail(ErrorCode::unsupported,
+                 fmt::format("the kernel does not let ip_set be traced: {}", std::strerror(-error)));
+        // It was not for the program's sake: libbpf guesses only.
+        return error == -EPERM ? failure : said(std::move(failure));
+    }
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, impl->object) {
         bpf_link* link = bpf_program__attach(program);

@@ -5,10 +5,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -160,6 +162,29 @@ TEST_F(RecorderTest, TheFileStaysWithinItsLimit) {
     EXPECT_GT(std::filesystem::file_size(config_.file), 9'500u);
     EXPECT_EQ(std::filesystem::file_size(config_.file), status.bytes);
     EXPECT_EQ(recorded().size(), status.events) << "whole lines";
+}
+
+// As of a full disk, by the limit of this process.
+TEST_F(RecorderTest, ADiskThatIsFullLeavesWholeLines) {
+    auto recorder = start();
+    ASSERT_TRUE(recorder);
+    Chain chain(decide_, shared_, keys_);
+    const auto queue = std::make_shared<TraceQueue>();
+    recorder->add(queue);
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const rlimit small{.rlim_cur = 5000, .rlim_max = before.rlim_max};
+    const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (unsigned i = 0; i < 500; i++) decide(*queue, chain, stray(i), begin + i * 1'000'000);
+    const bool ended = eventually([&] { return recorder->status().ended(); });
+    setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, ignored);
+    ASSERT_TRUE(ended);
+    EXPECT_THAT(recorder->status().problem, HasSubstr("cannot write to"));
+    recorder.reset();
+    EXPECT_THAT(read(config_.file), testing::EndsWith("\n"));
+    EXPECT_GT(recorded().size(), 10u);
 }
 
 TEST_F(RecorderTest, WhatFindsNoRoomIsCounted) {

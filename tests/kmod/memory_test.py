@@ -2,12 +2,14 @@
 """Memory that cannot be had: only in kernels with fault injection (tests/guest/sanitizer)."""
 
 import contextlib
+import ctypes
 import mmap
 import os
 
 import genl
-from harness import Responder, Skip, conserved, eventually, same, true
-from network import Lab
+from harness import Responder, Skip, conserved, eventually, load, module_path, same, true
+from marker_test import MarkLab
+from network import CLONE_NEWNET, Lab
 from ring import Ring, errno_of, libc, raw_map
 
 FAILSLAB = "/sys/kernel/debug/failslab"
@@ -76,6 +78,58 @@ def test_setup():
         same("some were refused, some not", {"success", "ENOMEM"} <= results, True)
         same("rings", client.rings(), [])
         Ring().close()
+
+
+def test_bind():
+    """Binding sets fails now and then: the old ones stay then, and no reference is lost."""
+    results = set()
+    with MarkLab("create a hash:ip skbinfo\ncreate b hash:net skbinfo\n") as lab, lab.server, genl.Client() as client:
+        with failing(10):
+            for _ in range(150):
+                results.add(errno_of(client.bind, "a", "b", "a"))
+                results.add(errno_of(client.bound))
+                results.add(errno_of(client.unbind))
+        true(f"results: {results}", results <= {"success", "ENOMEM", "ENOBUFS"})
+        same("some were refused, some not", {"success", "ENOMEM"} <= results, True)
+        client.bind("a")
+        same("references", (lab.references("a"), lab.references("b")), (1, 0))
+        client.unbind()
+        same("and none", (lab.references("a"), lab.references("b")), (0, 0))
+
+
+def test_module():
+    """Loading, unloading and new namespaces, of which each step fails now and then."""
+    results = set()
+    file = os.open(module_path(), os.O_RDONLY | os.O_CLOEXEC)
+
+    def syscall(number, *arguments):
+        if libc.syscall(number, *arguments):
+            raise OSError(ctypes.get_errno(), "")
+
+    def come():
+        syscall(313, file, b"", 0)  # finit_module
+
+    def go():
+        syscall(176, b"synward", os.O_NONBLOCK)  # delete_module
+
+    def namespace():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(libc.unshare(CLONE_NEWNET) != 0)
+        os.waitpid(pid, 0)
+
+    try:
+        with failing(5):
+            for _ in range(60):
+                there = os.path.isdir("/sys/module/synward")
+                results.add(errno_of(go if there else come))
+                results.add(errno_of(namespace))
+    finally:
+        os.close(file)
+    true(f"results: {results}", results <= {"success", "ENOMEM", "EAGAIN"})
+    same("some were refused, some not", {"success", "ENOMEM"} <= results, True)
+    load()
+    Ring().close()
 
 
 def test_traffic():

@@ -118,6 +118,14 @@ TEST_F(SavedPolicy, TellsEverySettingThatDiffers) {
     EXPECT_THAT(text, Not(HasSubstr("delivery")));
 }
 
+TEST(TomlString, IsReadBackWhateverItHolds) {
+    for (const std::string text : {"eth0", "a\"b\\c", "\xf0\x9f\x90\xa7", "\xc3\xa9\x7f\x01\n", "\\ud83d"}) {
+        const auto config = parse_config("[daemon]\nobject = " + toml_string(text) + "\n", "t");
+        ASSERT_TRUE(config) << text << ": " << config.error().message;
+        EXPECT_EQ(config->daemon.object, text);
+    }
+}
+
 TEST_F(SavedPolicy, KeepsTheWordLocal) {
     Config config;
     ServiceConfig& web = add(config, "web", {80, 443});

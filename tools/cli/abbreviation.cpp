@@ -4,6 +4,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <string_view>
+
+#include "lib/config.h"
+
 namespace synward::cli {
 namespace {
 
@@ -32,6 +36,16 @@ std::vector<const CLI::App*> meant_by(const CLI::App& app, const std::string& wo
     return found;
 }
 
+tl::unexpected<Error> nobody(const CLI::App& app, const std::string& word) {
+    std::vector<std::string_view> names;
+    for (const CLI::App* command : app.get_subcommands(any))
+        if (!command->get_group().empty()) names.push_back(command->get_name());
+    const std::string_view like = closest(word, names);
+    return fail(ErrorCode::usage,
+                fmt::format("there is no subcommand '{}'{}", word,
+                            like.empty() ? std::string() : fmt::format("; did you mean '{}'?", like)));
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> spell_out(const CLI::App& app, std::vector<std::string> arguments) {
@@ -45,10 +59,7 @@ Result<std::vector<std::string>> spell_out(const CLI::App& app, std::vector<std:
             continue;
         }
         const auto meant = meant_by(*at, word);
-        if (meant.empty() && help)
-            return fail(ErrorCode::usage,
-                        fmt::format("there is no '{}'; `synward help` tells what there is", word));
-        if (meant.empty()) break;
+        if (meant.empty()) return nobody(*at, word);
         if (meant.size() > 1) {
             std::vector<std::string> names;
             for (const CLI::App* command : meant) names.push_back(command->get_name());

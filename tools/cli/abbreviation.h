@@ -11,8 +11,8 @@
 namespace synward::cli {
 
 // The arguments (without the program's name) with the words of subcommands spelled out, and
-// `help COMMAND` as `COMMAND --help`. A word that is nobody's beginning stays, for the parser to object to;
-// code `usage` names those that it may stand for. Pure.
+// `help COMMAND` as `COMMAND --help`. Code `usage` names those that a word may stand
+// for, and the one that looks like a word that is nobody's beginning. Pure.
 [[nodiscard]] Result<std::vector<std::string>> spell_out(const CLI::App& app,
                                                          std::vector<std::string> arguments);
 

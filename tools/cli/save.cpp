@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <set>
@@ -103,13 +105,20 @@ Result<Config> config_to_save(const std::vector<Instance>& instances, std::vecto
     return config;
 }
 
+// Whole or not at all, if it is a file.
 Result<void> write_file(const std::string& path, const std::string& text) {
+    std::error_code ignored;
+    const bool is_file =
+        !std::filesystem::exists(path, ignored) || std::filesystem::is_regular_file(path, ignored);
+    const std::string fresh = is_file ? path + ".new" : path;
     errno = 0;
-    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    std::ofstream file(fresh, std::ios::binary | std::ios::trunc);
     file << text;
     file.close();
-    if (!file) return fail_errno(errno ? errno : EIO, fmt::format("cannot write {}", path));
-    return {};
+    if (file && (!is_file || std::rename(fresh.c_str(), path.c_str()) == 0)) return {};
+    auto failure = fail_errno(errno ? errno : EIO, fmt::format("cannot write {}", path));
+    if (is_file) std::remove(fresh.c_str());
+    return failure;
 }
 
 Result<void> run_save(const SaveParameters& parameters, const Context& context) {
@@ -120,13 +129,17 @@ Result<void> run_save(const SaveParameters& parameters, const Context& context) 
     if (!config) return tl::unexpected(config.error());
     std::string text = fmt::format(
         "# The policy in force on {}, by synward save.\n"
-        "# What is not part of it is not here: [sources], [escalation], [decide], [classify], [[fate]].\n",
+        "# What is not part of it is not here: [sources], [escalation], [decide], [classify], [[fate]],\n"
+        "# [metrics], and of [daemon] all but the interfaces.\n",
         fmt::join(config->daemon.interfaces, ", "));
     for (const std::string& note : notes) text += fmt::format("# {}\n", note);
     text += '\n' + config_text(*config);
     const bool to_file = !parameters.output.empty() && parameters.output != "-";
-    if (to_file)
+    if (to_file) {
         if (auto done = write_file(parameters.output, text); !done) return done;
+        // Nobody reads on the screen what only the file says.
+        for (const std::string& note : notes) fmt::print(stderr, "synward: {}\n", note);
+    }
     if (context.json)
         print_json({{"interfaces", config->daemon.interfaces},
                     {"services", config->services.size()},

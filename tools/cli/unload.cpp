@@ -47,8 +47,9 @@ Result<void> run_unload(const UnloadParameters& parameters, const Context& conte
         {
             const auto lock = InterfaceLock::take(*interface, InterfaceLock::Part::policy);
             // Taking it off is the way out of all else: nobody's lock stops it.
-            if (!lock) fmt::print(stderr, "synward: {}; it is unloaded all the same\n", lock.error().message);
             if (auto done = Instance::unload(*interface); !done) return done;
+            if (!lock)
+                fmt::print(stderr, "synward: {}; it was unloaded all the same\n", lock.error().message);
         }
         unloaded.push_back(device);
         if (context.json) continue;
