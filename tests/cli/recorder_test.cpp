@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "lib/decide/trace_replay.h"
+#include "tests/cli/eventually.h"
 #include "tests/unit/allocations.h"
 
 namespace synward {
@@ -72,14 +73,6 @@ class RecorderTest : public testing::Test {
     void decide(TraceQueue& queue, Chain& chain, const FlowEvent& event, std::uint64_t now) {
         chain.decide(event, now, decision_);
         if (queue.on()) queue.push(event, now, decision_, chain.flows_read(now));
-    }
-    template <typename Condition>
-    static bool eventually(Condition&& condition) {
-        for (const auto end = std::chrono::steady_clock::now() + 20s; !condition();) {
-            if (std::chrono::steady_clock::now() > end) return false;
-            std::this_thread::sleep_for(1ms);
-        }
-        return true;
     }
 
     static constexpr std::uint64_t begin = 1'000'000'000'000;

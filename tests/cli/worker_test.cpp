@@ -18,6 +18,7 @@
 #include <sstream>
 
 #include "lib/decide/trace.h"
+#include "tests/cli/eventually.h"
 #include "tests/unit/allocations.h"
 
 namespace synward {
@@ -131,14 +132,6 @@ class WorkerTest : public testing::Test {
         event.destination_port = 443;
         event.shape = {.layout = layout, .header = 40, .hops = 64, .wscale = 7, .family = SW_IPV4, .pad = 0};
         return event;
-    }
-    template <typename Condition>
-    static bool eventually(Condition&& condition) {
-        for (const auto end = std::chrono::steady_clock::now() + 20s; !condition();) {
-            if (std::chrono::steady_clock::now() > end) return false;
-            std::this_thread::sleep_for(1ms);
-        }
-        return true;
     }
     bool notified() const {
         pollfd waiting{.fd = notify_.get(), .events = POLLIN, .revents = 0};
