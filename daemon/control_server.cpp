@@ -118,7 +118,7 @@ void ControlServer::request(ControlConnection& connection, std::string_view line
     if (!request.is_object() || !request.contains("command") || !request["command"].is_string())
         return refuse(
             "a request is one JSON object a line, with a \"command\": status, stats, events, "
-            "learn, mode, reload, set or why");
+            "learn, mode, rotate, reload, set or why");
     if (request["command"] == "events") {
         connection.subscribe();
         connection.answer(line_of({{"ok", true}, {"result", json::object()}}));

@@ -71,9 +71,7 @@ Result<void> Daemon::start(EventLoop& loop) {
         loop, [this](const std::string& name) { link_changed(name); }, [this] { network_settled(); });
     if (!links) return tl::unexpected(links.error());
     links_ = std::move(*links);
-    auto rotation = Timer::create(loop, [this] {
-        for (const auto& guard : guards_) guard->rotate_keys();
-    });
+    auto rotation = Timer::create(loop, [this] { rotate_keys(); });
     if (auto made = keep(rotation_, std::move(rotation)); !made) return made;
     auto learning = Timer::create(loop, [this] {
         for (const auto& guard : guards_) guard->learn(true);
@@ -182,6 +180,14 @@ void Daemon::set_timers() {
     rotation_->every(config_.daemon.key_rotation);
     learning_->every(config_.daemon.learn_interval);
     settings_->every(sysctl_interval);
+}
+
+void Daemon::rotate_keys() {
+    for (const auto& guard : guards_) {
+        if (!guard->instance()) continue;
+        if (const auto done = guard->rotate_keys(); !done)
+            spdlog::error("{}: cannot rotate the cookie keys: {}", guard->name(), done.error().message);
+    }
 }
 
 void Daemon::follow_sysctls() {

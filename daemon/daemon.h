@@ -63,6 +63,7 @@ class Daemon {
     Result<void> load_new();
     void look_around();  // preflight
     void set_timers();
+    void rotate_keys();
     void follow_sysctls();
     void escalate();
     void serve_metrics();

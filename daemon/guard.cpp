@@ -119,6 +119,10 @@ Config Guard::effective(const Config& config) const {
     return listeners_ ? listeners_->effective(config, name_) : config;
 }
 
+std::string Guard::not_protected() const {
+    return fmt::format("{} is not protected: {}", name_, problem_);
+}
+
 Result<InterfaceLock> Guard::lock() const {
     return InterfaceLock::take(instance_->interface(), InterfaceLock::Part::policy, lock_patience);
 }
@@ -261,19 +265,19 @@ Result<void> Guard::write_tickets(std::span<const Ticket> tickets) {
     return instance_->write_tickets(tickets);
 }
 
-void Guard::rotate_keys() {
-    if (!instance_) return;
+Result<Rotation> Guard::rotate_keys() {
+    if (!instance_) return fail(ErrorCode::missing, not_protected());
     const auto held = lock();
-    const auto rotated = held ? instance_->rotate_keys() : tl::unexpected(held.error());
-    if (!rotated)
-        spdlog::error("{}: cannot rotate the cookie keys: {}", name_, rotated.error().message);
-    else
+    if (!held) return tl::unexpected(held.error());
+    auto rotation = instance_->rotate_keys();
+    if (rotation)
         spdlog::debug("{}: {}", name_,
-                      *rotated ? "rotated the cookie keys" : "cookie keys are still too young");
+                      rotation->rotated ? "rotated the cookie keys" : "cookie keys are still too young");
+    return rotation;
 }
 
 Result<void> Guard::set_mode(std::string_view service, sw_mode mode) {
-    if (!instance_) return fail(ErrorCode::missing, fmt::format("{} is not protected: {}", name_, problem_));
+    if (!instance_) return fail(ErrorCode::missing, not_protected());
     {
         const auto held = lock();
         if (!held) return tl::unexpected(held.error());

@@ -67,7 +67,8 @@ class Guard {
     // Walks over the sockets when a service is armed whose filter is not
     // complete, or `anyway` when any is armed.
     void learn(bool anyway);
-    void rotate_keys();
+    // As Instance::rotate_keys(); for the timer and for `synward rotate`.
+    Result<Rotation> rotate_keys();
     Result<void> set_mode(std::string_view service, sw_mode mode);
     Result<void> write_tickets(std::span<const Ticket> tickets);
 
@@ -91,6 +92,7 @@ class Guard {
                                   const InterfaceLock& lock);
     void change_services(const Config& config, const InterfaceLock& lock);
     [[nodiscard]] Result<InterfaceLock> lock() const;
+    [[nodiscard]] std::string not_protected() const;
     std::optional<InterfaceLock> lock_or_later();
     Result<void> read_events();
     void refresh_policy();

@@ -2,6 +2,7 @@
 #include "daemon/requests.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <functional>
@@ -114,6 +115,28 @@ Result<json> mode(Daemon& daemon, const json& request) {
     return json{{"interfaces", std::move(changed)}};
 }
 
+// One that comes too soon is no error: the answer tells when the next may come.
+Result<json> rotate(Daemon& daemon, const json& request) {
+    const auto guards = chosen(daemon, request);
+    if (!guards) return tl::unexpected(guards.error());
+    json interfaces = json::array();
+    Error first;
+    for (Guard* guard : *guards) {
+        const auto rotation = guard->rotate_keys();
+        if (!rotation) {
+            if (first.message.empty()) first = rotation.error();
+            continue;
+        }
+        if (rotation->rotated)
+            spdlog::info("{}: rotated the cookie keys, by the control socket", guard->name());
+        json one = rotation_json(*rotation);
+        one["interface"] = guard->name();
+        interfaces.push_back(std::move(one));
+    }
+    if (interfaces.empty() && !first.message.empty()) return tl::unexpected(first);
+    return json{{"interfaces", std::move(interfaces)}};
+}
+
 Result<json> learn(Daemon& daemon, const json& request) {
     const auto guards = chosen(daemon, request);
     if (!guards) return tl::unexpected(guards.error());
@@ -151,17 +174,15 @@ Result<json> answer_request(Daemon& daemon, const json& request) {
         const char* name;
         Result<json> (*run)(Daemon&, const json&);
     };
-    static constexpr Command commands[] = {{"status", status}, {"stats", stats}, {"mode", mode},
-                                           {"learn", learn},   {"why", why},     {"set", set_changed},
-                                           {"reload", reload}};
+    static constexpr Command commands[] = {{"status", status},   {"stats", stats},  {"mode", mode},
+                                           {"rotate", rotate},   {"learn", learn},  {"why", why},
+                                           {"set", set_changed}, {"reload", reload}};
     const auto& name = request["command"].get_ref<const std::string&>();
     for (const Command& command : commands)
         if (name == command.name) return command.run(daemon, request);
-    return fail(
-        ErrorCode::usage,
-        fmt::format(
-            "there is no command '{}'; there are status, stats, events, reload, mode, learn, why and set",
-            name.substr(0, 40)));
+    return fail(ErrorCode::usage, fmt::format("there is no command '{}'; there are status, stats, events, "
+                                              "reload, mode, rotate, learn, why and set",
+                                              name.substr(0, 40)));
 }
 
 Result<std::string> metrics_of(Daemon& daemon) {

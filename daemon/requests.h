@@ -12,7 +12,7 @@ namespace synward {
 class Daemon;
 
 // Commands: status [interface], stats [interface], reload, mode service mode
-// [interface], learn [interface], why address, set name.
+// [interface], rotate [interface], learn [interface], why address, set name.
 [[nodiscard]] Result<nlohmann::json> answer_request(Daemon& daemon, const nlohmann::json& request);
 
 // The same numbers in Prometheus' text format.

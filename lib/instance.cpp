@@ -45,12 +45,6 @@ struct Instance::Impl {
         return clock->now();
     }
 
-    Result<std::uint32_t> epoch(unsigned shift) {
-        const auto ticks = now();
-        if (!ticks) return tl::unexpected(ticks.error());
-        return static_cast<std::uint32_t>(*ticks >> shift);
-    }
-
     void distrust_filter(const CompiledPolicy& wanted, const CompiledPolicy& live);
 };
 
@@ -376,17 +370,16 @@ Result<void> Instance::set_mode(std::string_view service, sw_mode mode) {
     return impl_->policy.set_mode(index, mode, *now);
 }
 
-Result<bool> Instance::rotate_keys() {
+Result<Rotation> Instance::rotate_keys() {
     const sw_config live = config();
     if (!live.abi)
         return fail(ErrorCode::missing,
                     fmt::format("{} has no policy and so no keys to rotate", impl_->interface.name));
-    const auto epoch = impl_->epoch(live.epoch_shift);
-    if (!epoch) return tl::unexpected(epoch.error());
-    const auto plan = plan_rotation(live.keyring, *epoch);
-    if (!plan) return false;
-    impl_->policy.store_rotation(plan->slot, plan->key, plan->since, plan->active);
-    return true;
+    const auto ticks = impl_->now();
+    if (!ticks) return tl::unexpected(ticks.error());
+    const auto plan = plan_rotation(live.keyring, static_cast<std::uint32_t>(*ticks >> live.epoch_shift));
+    if (plan) impl_->policy.store_rotation(plan->slot, plan->key, plan->since, plan->active);
+    return Rotation{plan.has_value(), key_times(config().keyring, *ticks, live.epoch_shift, live.hz)};
 }
 
 // The filter's protocol. Two generations count: the one that the previous walk

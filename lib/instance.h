@@ -24,6 +24,7 @@
 #include "lib/abi/maps.h"
 #include "lib/interface.h"
 #include "lib/interface_lock.h"
+#include "lib/keys.h"
 #include "lib/policy.h"
 #include "lib/result.h"
 #include "lib/source_maps.h"
@@ -58,6 +59,11 @@ struct MapView {
     std::string name;
     std::uint32_t entries = 0;  // at most
     std::uint64_t bytes = 0;    // as Instance::memory() counts
+};
+
+struct Rotation {
+    bool rotated = false;
+    KeyTimes times;  // afterwards
 };
 
 class Instance {
@@ -113,10 +119,10 @@ class Instance {
     // Changes the mode of one service at once. Code `missing` names those there are.
     Result<void> set_mode(std::string_view service, sw_mode mode);
 
-    // A fresh cookie key from the next but one epoch on. Returns false, and
-    // changes nothing, when cookies of the key to be replaced may still be alive
-    // (two rotations within about three minutes).
-    Result<bool> rotate_keys();
+    // A fresh cookie key from the next but one epoch on. Not rotated, and nothing
+    // changed, when cookies of the key to be replaced may still be alive (two
+    // rotations within about three minutes). Code `missing` without a policy.
+    Result<Rotation> rotate_keys();
 
     // Walks over the sockets of the caller's network namespace, which must be
     // the interface's, and makes the filter of known tuples complete. Call after

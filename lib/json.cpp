@@ -140,6 +140,12 @@ Result<json> status_json(const Instance& instance) {
     return status;
 }
 
+json rotation_json(const Rotation& rotation) {
+    return {{"rotated", rotation.rotated},
+            {"begins_in_seconds", rotation.times.begins.count()},
+            {"replaceable_in_seconds", rotation.times.replaceable.count()}};
+}
+
 json event_json(const Event& event, const CompiledPolicy* policy) {
     json object = {
         {"time_ns", event.time.count()}, {"event", event_name(event.type)}, {"service", event.service}};

@@ -24,6 +24,8 @@ namespace synward {
                                            const std::vector<ServiceState>& states);
 // Everything of one interface: attachment, services, sources, notes.
 [[nodiscard]] Result<nlohmann::json> status_json(const Instance& instance);
+// {"rotated", "begins_in_seconds", "replaceable_in_seconds"}
+[[nodiscard]] nlohmann::json rotation_json(const Rotation& rotation);
 // `policy` gives service names; without it only the index is there.
 [[nodiscard]] nlohmann::json event_json(const Event& event, const CompiledPolicy* policy = nullptr);
 [[nodiscard]] nlohmann::json findings_json(const std::vector<Finding>& findings);

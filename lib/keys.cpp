@@ -3,6 +3,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace synward {
@@ -39,6 +40,18 @@ std::optional<KeyRotation> plan_rotation(const sw_keyring& keyring, std::uint32_
     rotation.since = epoch + 2;
     rotation.active = rotation.slot;
     return rotation;
+}
+
+KeyTimes key_times(const sw_keyring& keyring, std::uint64_t ticks, unsigned epoch_shift, unsigned hz) {
+    const std::int64_t hertz = std::max(1u, hz);
+    const auto gone = static_cast<std::int64_t>(ticks & ((std::uint64_t{1} << epoch_shift) - 1));
+    const auto until = [&](std::uint32_t epoch) {
+        const auto epochs =
+            static_cast<std::int32_t>(epoch - static_cast<std::uint32_t>(ticks >> epoch_shift));
+        const std::int64_t left = (std::int64_t{epochs} << epoch_shift) - gone;
+        return std::chrono::seconds(left > 0 ? (left + hertz - 1) / hertz : 0);
+    };
+    return {until(keyring.since), until(keyring.since + 1)};
 }
 
 }  // namespace synward

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -32,5 +33,13 @@ struct KeyRotation {
     std::uint32_t active = 0;
 };
 [[nodiscard]] std::optional<KeyRotation> plan_rotation(const sw_keyring& keyring, std::uint32_t epoch);
+
+// From `ticks` on, rounded up; 0 where it is so now.
+struct KeyTimes {
+    std::chrono::seconds begins{};       // until cookies are made with the newest key
+    std::chrono::seconds replaceable{};  // until none of the key before is accepted: plan_rotation() plans
+};
+[[nodiscard]] KeyTimes key_times(const sw_keyring& keyring, std::uint64_t ticks, unsigned epoch_shift,
+                                 unsigned hz);
 
 }  // namespace synward

@@ -426,11 +426,21 @@ start_flood() {
 # no namespace has, so that no kernel meddles.
 RAW4=192.0.2.200 RAW6=2001:db8:1::200
 by_hand() {
+    hand_words "$@"
+    in_ns "$C" "${hand[@]}"
+}
+# start_by_hand VARIABLE LOG HOST PORT [OPTION]...: the same in the background.
+start_by_hand() {
+    hand_words "${@:3}"
+    spawn "$1" "$2" "$C" "${hand[@]}"
+}
+hand=()
+hand_words() { # HOST PORT [OPTION]...: the command, in $hand
     local host=$1 port=$2 source=$RAW4 mac
     shift 2
     [[ $host != *:* ]] || source=$RAW6
     mac=$(in_ns "$C" cat "/sys/class/net/$CDEV/address")
     ip -n "$S" neigh replace "$source" lladdr "$mac" dev "$SDEV"
-    PEER_SLOW=$SLOW in_ns "$C" /usr/bin/python3 "$net_dir/raw.py" --device "$CDEV" --source "$source" \
-        --mac "$(in_ns "$S" cat "/sys/class/net/$SDEV/address")" --host "$host" --port "$port" "$@"
+    hand=(env PEER_SLOW="$SLOW" /usr/bin/python3 "$net_dir/raw.py" --device "$CDEV" --source "$source"
+        --mac "$(in_ns "$S" cat "/sys/class/net/$SDEV/address")" --host "$host" --port "$port" "$@")
 }

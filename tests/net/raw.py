@@ -93,6 +93,7 @@ def main():
     parser.add_argument("--syn-data", action="store_true", help="the SYN carries the request")
     parser.add_argument("--fastopen", action="store_true", help="the SYN has a TCP Fast Open option")
     parser.add_argument("--syn-only", action="store_true", help="be content with the SYN-ACK")
+    parser.add_argument("--then", help="the SYN-ACK is acknowledged only when this file exists; until then FILE.answered tells of it")
     parser.add_argument("--fragment", choices=("syn", "data"), help="what comes in IP fragments")
     options = parser.parse_args()
     connection = Connection(options)
@@ -101,6 +102,10 @@ def main():
     tcp_options = shake(connection, request if options.syn_data else b"", extra)
     if options.syn_only:
         return
+    if options.then:
+        open(options.then + ".answered", "w", encoding="ascii").close()
+        while not os.path.exists(options.then):
+            connection.wire.receive(0.05)
     connection.wire.send(connection.frame(ACK, tcp_options))
     answer = connection.exchange(connection.frame(PSH | ACK, tcp_options, request), lambda segment: segment.payload or segment.flags & RST)
     if answer is None:

@@ -313,13 +313,18 @@ TEST_F(InstanceTest, KeysRotateAndNotTooSoon) {
     add("web", {80});
     apply(instance);
     const sw_keyring before = instance.config().keyring;
-    EXPECT_TRUE(must(instance.rotate_keys()));
+    const Rotation first = must(instance.rotate_keys());
+    EXPECT_TRUE(first.rotated);
+    EXPECT_GT(first.times.begins.count(), 0);
+    EXPECT_GT(first.times.replaceable, first.times.begins);
     const sw_keyring after = instance.config().keyring;
     EXPECT_NE(after.active, before.active);
     EXPECT_NE(std::memcmp(after.key[after.active], before.key[after.active], 16), 0);
     EXPECT_EQ(std::memcmp(after.key[before.active], before.key[before.active], 16), 0);
     EXPECT_EQ(after.since, before.since + 4) << "first_keyring() lies two epochs back, the new key two ahead";
-    EXPECT_FALSE(must(instance.rotate_keys()));
+    const Rotation second = must(instance.rotate_keys());
+    EXPECT_FALSE(second.rotated);
+    EXPECT_GT(second.times.replaceable.count(), 0) << "says when it can";
     const sw_keyring later = instance.config().keyring;
     EXPECT_EQ(std::memcmp(&after, &later, sizeof after), 0);
 }

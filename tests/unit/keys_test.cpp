@@ -77,5 +77,26 @@ TEST(Keys, ARotationTooSoonIsRefused) {
     EXPECT_TRUE(plan_rotation(ring, 53));
 }
 
+TEST(Keys, TheTimesAreThoseOfTheEpochs) {
+    using namespace std::chrono_literals;
+    // Epochs of 16,384 ticks at 250 Hz: 65.536 s.
+    for (const std::uint32_t epoch : {50u, 0xfffffffeu}) {
+        const std::uint64_t begin = std::uint64_t{epoch} << 14;
+        sw_keyring ring = first_keyring(epoch);
+        const auto times = [&](std::uint64_t ticks) { return key_times(ring, begin + ticks, 14, 250); };
+        EXPECT_EQ(times(0).begins, 0s);
+        EXPECT_EQ(times(0).replaceable, 0s) << "at once";
+        rotate(ring, *plan_rotation(ring, epoch));
+        EXPECT_EQ(times(0).begins, 132s) << "two epochs, rounded up";
+        EXPECT_EQ(times(0).replaceable, 197s);
+        EXPECT_EQ(times(2 * 16384 - 1).begins, 1s);
+        EXPECT_EQ(times(2 * 16384).begins, 0s);
+        EXPECT_EQ(times(3 * 16384 - 1).replaceable, 1s);
+        EXPECT_FALSE(plan_rotation(ring, epoch + 2));
+        EXPECT_EQ(times(3 * 16384).replaceable, 0s);
+        EXPECT_TRUE(plan_rotation(ring, epoch + 3));
+    }
+}
+
 }  // namespace
 }  // namespace synward

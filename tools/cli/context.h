@@ -38,6 +38,7 @@ void add_deny(CLI::App& app, Context& context);
 void add_allow(CLI::App& app, Context& context);
 void add_mark(CLI::App& app, Context& context);
 void add_forget(CLI::App& app, Context& context);
+void add_rotate(CLI::App& app, Context& context);
 void add_save(CLI::App& app, Context& context);
 void add_set(CLI::App& app, Context& context);
 void add_stats(CLI::App& app, Context& context);

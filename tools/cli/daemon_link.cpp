@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lib/json.h"
 #include "lib/names.h"
 #include "tools/cli/config_file.h"
 
@@ -38,6 +39,20 @@ Result<void> DaemonLink::set_mode(Instance& instance, const std::string& service
     }
     if (auto done = instance.set_mode(service, mode); !done) return done;
     return learn(instance);
+}
+
+Result<nlohmann::json> DaemonLink::rotate_keys(Instance& instance) {
+    const std::string& interface = instance.interface().name;
+    if (protects(interface)) {
+        auto done = client_->request({{"command", "rotate"}, {"interface", interface}});
+        if (!done) return done;
+        return (*done)["interfaces"].at(0);
+    }
+    const auto rotation = instance.rotate_keys();
+    if (!rotation) return tl::unexpected(rotation.error());
+    nlohmann::json one = rotation_json(*rotation);
+    one["interface"] = interface;
+    return one;
 }
 
 // Should that fail, the daemon finds what changed by itself, if later.

@@ -28,6 +28,8 @@ class DaemonLink {
     // Changes the mode, and walks over the sockets: by the daemon where it
     // protects the interface, so that there is one writer, else here.
     Result<void> set_mode(Instance& instance, const std::string& service, sw_mode mode);
+    // A fresh cookie key, likewise; as rotation_json() tells it, with the interface.
+    Result<nlohmann::json> rotate_keys(Instance& instance);
     // After a set was changed: it comes to the driver hook, and to the marks of connections, at once.
     void set_changed(const std::string& name);
     // After a policy was written: walks over the sockets if something is armed.

@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
     add_protect(app, context);
     add_unprotect(app, context);
     add_mode(app, context);
+    add_rotate(app, context);
     add_monitor(app, context);
     add_top(app, context);
     add_why(app, context);
