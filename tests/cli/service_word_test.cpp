@@ -32,6 +32,20 @@ TEST(Place, RefusesEverythingElse) {
     }
 }
 
+TEST(Place, OtherNotationsAreTold) {
+    const auto says = [](const char* text) {
+        const auto place = parse_place(text);
+        return place ? "taken" : place.error().message;
+    };
+    EXPECT_THAT(says("192.0.2.1:443"), HasSubstr("write 443/192.0.2.1"));
+    EXPECT_THAT(says("[2001:db8::1]:443"), HasSubstr("write 443/2001:db8::1"));
+    EXPECT_THAT(says("192.0.2.1/443"), HasSubstr("write 443/192.0.2.1"));
+    EXPECT_THAT(says("80,443/[2001:db8::1]"), HasSubstr("write 80,443/2001:db8::1"));
+    EXPECT_THAT(says("443/192.0.2"), HasSubstr("'192.0.2' is no IP address; give PORT/ADDRESS"));
+    EXPECT_TRUE(is_place("192.0.2.1:443"));
+    EXPECT_FALSE(is_place("web"));
+}
+
 struct ResolveTest : testing::Test {
     ResolveTest() {
         name(1, "web");
@@ -64,13 +78,37 @@ TEST_F(ResolveTest, TellsWhatThereIs) {
     const auto none = resolve_service(policy, "ftp");
     ASSERT_FALSE(none);
     EXPECT_EQ(none.error().code, ErrorCode::missing);
-    EXPECT_THAT(none.error().message, HasSubstr("web, mail4, mail6"));
+    EXPECT_THAT(none.error().message,
+                HasSubstr("there are web (80,443), mail4 (25/192.0.2.1), mail6 (25/2001:db8::1)"));
     const auto both = resolve_service(policy, "25");
     ASSERT_FALSE(both);
     EXPECT_EQ(both.error().code, ErrorCode::usage);
-    EXPECT_THAT(both.error().message, HasSubstr("mail4, mail6"));
+    EXPECT_THAT(both.error().message, HasSubstr("mail4 (25/192.0.2.1), mail6 (25/2001:db8::1); name one"));
     EXPECT_EQ(resolve_service(policy, "22").error().code, ErrorCode::missing);
     EXPECT_THAT(resolve_service({}, "22").error().message, HasSubstr("protect"));
+}
+
+TEST_F(ResolveTest, TellsWhatThereIsWhereAPlaceDoesNotFit) {
+    const auto elsewhere = resolve_service(policy, "25/192.0.2.9");
+    ASSERT_FALSE(elsewhere);
+    EXPECT_EQ(elsewhere.error().code, ErrorCode::missing);
+    EXPECT_THAT(elsewhere.error().message, HasSubstr("mail4 (25/192.0.2.1)"));
+    for (const char* word : {"25/nonsense", "smtp/192.0.2.1", "192.0.2.1:25", "25/192.0.2.0/24", "99999"}) {
+        const auto refused = resolve_service(policy, word);
+        ASSERT_FALSE(refused) << word;
+        EXPECT_EQ(refused.error().code, ErrorCode::usage) << word;
+        EXPECT_THAT(refused.error().message, HasSubstr("; there are web (80,443), mail4")) << word;
+    }
+}
+
+TEST_F(ResolveTest, AMessageStaysShort) {
+    for (unsigned i = 4; i < 250; i++) name(i, "service-" + std::to_string(i));
+    for (unsigned host = 2; host < 250; host++)
+        policy.addresses.push_back({*Address::parse("198.51.100." + std::to_string(host)), 25, 2});
+    const std::string message = resolve_service(policy, "ftp").error().message;
+    EXPECT_THAT(message, HasSubstr("mail4 (25/192.0.2.1 25/198.51.100.2 25/198.51.100.3 ...)"));
+    EXPECT_THAT(message, HasSubstr("service-20 and 229 more, which `synward status` shows"));
+    EXPECT_LT(message.size(), 600u);
 }
 
 }  // namespace

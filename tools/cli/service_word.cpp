@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 
 #include "tools/cli/output.h"
@@ -27,10 +28,71 @@ tl::unexpected<Error> no_port(std::string_view text) {
         fmt::format("'{}' is no port; give 1 to 65535, a list as 80,443, or a range as 8000-8010", text));
 }
 
+// As others write a port of an address: ADDRESS:PORT, ADDRESS/PORT, PORT/[ADDRESS].
+std::optional<std::string> other_notation(std::string_view text) {
+    const auto ours = [](std::string_view port, const Address& address) {
+        return fmt::format("{}/{}", port, address.to_string());
+    };
+    if (const auto endpoint = Endpoint::parse(text))
+        return ours(std::to_string(endpoint->port), endpoint->address);
+    const std::size_t slash = text.find('/');
+    if (slash == text.npos) return std::nullopt;
+    const std::string_view first = text.substr(0, slash);
+    std::string_view second = text.substr(slash + 1);
+    if (const auto address = Address::parse(first); address && port_of(second)) return ours(second, *address);
+    if (!second.starts_with('[') || !second.ends_with(']')) return std::nullopt;
+    second = second.substr(1, second.size() - 2);
+    if (const auto address = Address::parse(second)) return ours(first, *address);
+    return std::nullopt;
+}
+
+// "80,443/192.0.2.1": as parse_place() takes it; of many addresses the first.
+std::string place_words(const ServiceView& service) {
+    constexpr std::size_t most = 3;
+    std::vector<std::string> places;
+    if (!service.ports.empty()) places.push_back(ports_text(service.ports));
+    std::map<Address, std::set<std::uint16_t>> ports;
+    for (const auto& [address, port] : service.addresses) ports[address].insert(port);
+    for (const auto& [address, of_it] : ports) {
+        if (places.size() == most) {
+            places.emplace_back("...");
+            break;
+        }
+        places.push_back(fmt::format("{}/{}", ports_text({of_it.begin(), of_it.end()}), address.to_string()));
+    }
+    return fmt::format("{}", fmt::join(places, " "));
+}
+
+// "web (80,443), mail (25/192.0.2.1)": all, or those of `only`.
+std::string services_text(const CompiledPolicy& policy, const std::set<unsigned>& only = {}) {
+    constexpr std::size_t most = 20;
+    std::vector<std::string> texts;
+    std::size_t left_out = 0;
+    for (const ServiceView& service : view_services(policy)) {
+        if (!only.empty() && !only.contains(service.index)) continue;
+        const std::string places = place_words(service);
+        if (texts.size() == most)
+            left_out++;
+        else
+            texts.push_back(places.empty() ? service.name : fmt::format("{} ({})", service.name, places));
+    }
+    std::string text = fmt::format("{}", fmt::join(texts, ", "));
+    if (left_out) text += fmt::format(" and {} more, which `synward status` shows", left_out);
+    return text;
+}
+
+std::string what_there_is(const CompiledPolicy& policy) {
+    const std::string services = services_text(policy);
+    return services.empty() ? "nothing is protected; `synward protect PORT` does it"
+                            : "there are " + services;
+}
+
 }  // namespace
 
 Result<ServicePlace> parse_place(std::string_view text) {
     ServicePlace place;
+    if (const auto meant = other_notation(text))
+        return fail(ErrorCode::usage, fmt::format("'{}' is no PORT/ADDRESS; write {}", text, *meant));
     if (const std::size_t slash = text.find('/'); slash != text.npos) {
         const std::string_view address = text.substr(slash + 1);
         place.address = Address::parse(address);
@@ -56,7 +118,8 @@ Result<ServicePlace> parse_place(std::string_view text) {
 }
 
 bool is_place(std::string_view word) {
-    return word.find_first_not_of("0123456789,-") == word.npos || word.find('/') != word.npos;
+    return word.find_first_not_of("0123456789,-") == word.npos || word.find('/') != word.npos ||
+           other_notation(word);
 }
 
 Result<std::string> resolve_service(const CompiledPolicy& policy, std::string_view word) {
@@ -64,7 +127,9 @@ Result<std::string> resolve_service(const CompiledPolicy& policy, std::string_vi
     std::set<unsigned> fitting;
     if (is_place(word)) {
         const auto place = parse_place(word);
-        if (!place) return tl::unexpected(place.error());
+        if (!place)
+            return fail(place.error().code,
+                        fmt::format("{}; {}", place.error().message, what_there_is(policy)));
         for (const std::uint16_t port : place->ports) {
             const unsigned holder = policy.ports[port];
             if (holder && holder != SW_PORT_BY_ADDRESS) fitting.insert(holder);
@@ -73,19 +138,11 @@ Result<std::string> resolve_service(const CompiledPolicy& policy, std::string_vi
                     fitting.insert(entry.service);
         }
     }
-    std::vector<std::string_view> names;
-    for (unsigned i = 1; i < SW_SERVICES; i++)
-        if (policy.services[i].name[0] && (fitting.empty() || fitting.contains(i)))
-            names.emplace_back(policy.services[i].name);
     if (fitting.size() == 1) return std::string(policy.services[*fitting.begin()].name);
     if (!fitting.empty())
-        return fail(ErrorCode::usage,
-                    fmt::format("'{}' fits several services: {}; name one", word, fmt::join(names, ", ")));
-    return fail(
-        ErrorCode::missing,
-        fmt::format("there is no service '{}'; {}", word,
-                    names.empty() ? std::string("nothing is protected; `synward protect PORT` does it")
-                                  : fmt::format("there are {}", fmt::join(names, ", "))));
+        return fail(ErrorCode::usage, fmt::format("'{}' fits several services: {}; name one", word,
+                                                  services_text(policy, fitting)));
+    return fail(ErrorCode::missing, fmt::format("there is no service '{}'; {}", word, what_there_is(policy)));
 }
 
 }  // namespace synward::cli

@@ -27,7 +27,8 @@ struct ServicePlace {
 [[nodiscard]] bool is_place(std::string_view word);
 
 // The name of the service that is called `word` or protects that place. Code
-// `missing` names those there are; `usage` when the word fits several.
+// `missing` where none does; `usage` when the word fits several, or is no place.
+// Either names the services there are, with their places.
 [[nodiscard]] Result<std::string> resolve_service(const CompiledPolicy& policy, std::string_view word);
 
 }  // namespace synward::cli
