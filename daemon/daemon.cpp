@@ -39,14 +39,10 @@ std::string Daemon::control_path() const {
 }
 
 Result<void> Daemon::run() {
-    auto config = load_config(options_.config_path);
+    auto config = load_daemon_config(options_.config_path);
     if (!config) return tl::unexpected(config.error());
     config_ = std::move(*config);
     set_log_level(options_.log_level.empty() ? config_.daemon.log_level : options_.log_level);
-    if (config_.daemon.interfaces.empty())
-        return fail(ErrorCode::config,
-                    fmt::format("{}: daemon.interfaces: is missing; name the interfaces to protect",
-                                options_.config_path));
     if (auto made = keep(loop_, EventLoop::create()); !made) return made;
     if (auto started = start(*loop_); !started) return started;
     notifier::ready(summary());
@@ -218,12 +214,8 @@ Result<void> Daemon::reload() {
 }
 
 Result<void> Daemon::load_new() {
-    auto config = load_config(options_.config_path);
+    auto config = load_daemon_config(options_.config_path);
     if (!config) return tl::unexpected(config.error());
-    if (config->daemon.interfaces.empty())
-        return fail(ErrorCode::config,
-                    fmt::format("{}: daemon.interfaces: is missing; name the interfaces to protect",
-                                options_.config_path));
     // All are compiled before the first is touched.
     std::vector<std::pair<Guard*, CompiledPolicy>> policies;
     for (const auto& guard : guards_) {

@@ -27,6 +27,10 @@ constexpr std::size_t longest_interface = 15;
 // sun_path with its NUL.
 constexpr std::size_t longest_socket = 107;
 
+std::string no_interface(std::string_view what) {
+    return fmt::format("{}; name the interfaces to protect, as interfaces = [\"eth0\"]", what);
+}
+
 class Parser {
   public:
     explicit Parser(std::string_view name) : read_(name) {}
@@ -63,6 +67,10 @@ class Parser {
 
     void daemon(const toml::table& table) {
         DaemonConfig& d = config_.daemon;
+        if (const auto& begin = table.source().begin; begin.line) {
+            d.line = begin.line;
+            d.column = begin.column;
+        }
         read_.table(
             table, "daemon",
             {{"interfaces", [&](const toml::node& n) { interfaces(n); }},
@@ -92,6 +100,8 @@ class Parser {
     }
 
     void interfaces(const toml::node& node) {
+        if (const auto* list = node.as_array(); list && list->empty())
+            return read_.mistake(node, "daemon.interfaces", no_interface("the list is empty"));
         read_.each(node, "daemon.interfaces", [&](const toml::node& element) {
             const auto name = read_.string(element, "daemon.interfaces");
             if (!name) return;
@@ -437,6 +447,20 @@ Result<Config> load_config(const std::string& path) {
     std::ostringstream text;
     text << file.rdbuf();
     return parse_config(text.str(), path);
+}
+
+Result<void> check_interfaces(const Config& config, std::string_view name) {
+    const DaemonConfig& daemon = config.daemon;
+    if (!daemon.interfaces.empty()) return {};
+    return fail(ErrorCode::config, fmt::format("{}:{}:{}: daemon.interfaces: {}", name, daemon.line,
+                                               daemon.column, no_interface("is missing")));
+}
+
+Result<Config> load_daemon_config(const std::string& path) {
+    auto config = load_config(path);
+    if (!config) return config;
+    if (auto named = check_interfaces(*config, path); !named) return tl::unexpected(named.error());
+    return config;
 }
 
 }  // namespace synward

@@ -61,6 +61,9 @@ struct ServiceConfig {
 };
 
 struct DaemonConfig {
+    // Where the section begins; the file's beginning where there is none.
+    unsigned line = 1;
+    unsigned column = 1;
     std::vector<std::string> interfaces;
     std::string log_level = "info";  // trace, debug, info, warn, error
     std::string control{default_control_path};
@@ -158,6 +161,12 @@ struct Config {
 
 // Reads the file, then parse_config(). An unreadable file is code `missing` or `privilege`.
 [[nodiscard]] Result<Config> load_config(const std::string& path);
+
+// A config without interfaces will do for a command that is given some, not for synwardd: code
+// `config`, at the line of [daemon].
+[[nodiscard]] Result<void> check_interfaces(const Config& config, std::string_view name);
+// load_config(), then check_interfaces().
+[[nodiscard]] Result<Config> load_daemon_config(const std::string& path);
 
 // "250ms", "10s", "5m", "1h", "1d"; nothing for anything else or what overflows.
 [[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);

@@ -14,6 +14,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 std::string refusal(std::string_view text) {
     const auto config = parse_config(text, "test.toml");
@@ -107,6 +108,27 @@ TEST(ConfigError, MissingNameOrPort) {
                 AllOf(HasSubstr("test.toml:1:"), HasSubstr("service.1.name: is missing")));
     EXPECT_THAT(refusal("[[service]]\nname = \"a\"\n"), HasSubstr("service.a.port: is missing"));
     EXPECT_THAT(refusal("[[service]]\nname = \"a\"\nport = []\n"), HasSubstr("the list is empty"));
+}
+
+// Only the daemon needs them, so the config by itself is right.
+TEST(ConfigError, NoInterfaces) {
+    const auto daemon_says = [](std::string_view text) {
+        const auto config = parse_config(text, "test.toml");
+        if (!config) return "no config: " + config.error().message;
+        const auto named = check_interfaces(*config, "test.toml");
+        return named ? std::string() : named.error().message;
+    };
+    const std::string web = service("");
+    EXPECT_THAT(daemon_says(web), StartsWith("test.toml:1:1: daemon.interfaces: is missing; name"));
+    EXPECT_THAT(daemon_says(""), StartsWith("test.toml:1:1: "));
+    EXPECT_THAT(daemon_says(web + "[daemon]\n"), StartsWith("test.toml:4:1: daemon.interfaces: is missing"));
+    EXPECT_THAT(daemon_says("\n  [daemon]\nlog_level = \"info\"\n"), StartsWith("test.toml:2:3: "));
+    EXPECT_THAT(daemon_says("\ndaemon.log_level = \"info\"\n"), StartsWith("test.toml:2:1: "));
+    EXPECT_EQ(daemon_says("[daemon]\ninterfaces = \"eth0\"\n"), "");
+    EXPECT_EQ(check_interfaces({}, "t").error().code, ErrorCode::config);
+    EXPECT_THAT(refusal("[daemon]\ninterfaces = []\n"),
+                AllOf(StartsWith("test.toml:2:14: daemon.interfaces: the list is empty; name the interfaces"),
+                      Not(HasSubstr("leave the key out"))));
 }
 
 TEST(ConfigError, HeadersWithoutAName) {
