@@ -20,7 +20,7 @@ SLOW = int(os.environ.get("PEER_SLOW", "1"))
 
 class Connection:
     def __init__(self, options):
-        self.wire = frames.Wire(options.device)
+        self.wire = self.out = frames.Wire(options.device)
         self.macs = frames.mac(options.mac) + self.wire.mac
         self.source, self.target = frames.address(options.source), frames.address(options.host)
         self.ports = (random.randrange(20000, 60000), options.port)
@@ -33,9 +33,14 @@ class Connection:
         """In fragments where they are wanted: of the SYN, or of segments with data."""
         if self.fragment and frames.Segment(frame).flags & (SYN if self.fragment == "syn" else PSH):
             for piece in frames.fragments(frame):
-                self.wire.send(piece)
+                self.out.send(piece)
         else:
-            self.wire.send(frame)
+            self.out.send(frame)
+
+    def move(self, device, mac):
+        """Sends by another device from now on; answers are awaited where they came before."""
+        self.out = frames.Wire(device)
+        self.macs = frames.mac(mac) + self.out.mac
 
     def frame(self, flags, options=b"", payload=b""):
         return frames.tcp_frame(self.macs, self.source, self.target, self.ports, flags, self.sequence, self.acknowledged, options, payload, self.tags)
@@ -94,6 +99,8 @@ def main():
     parser.add_argument("--fastopen", action="store_true", help="the SYN has a TCP Fast Open option")
     parser.add_argument("--syn-only", action="store_true", help="be content with the SYN-ACK")
     parser.add_argument("--then", help="the SYN-ACK is acknowledged only when this file exists; until then FILE.answered tells of it")
+    parser.add_argument("--move", choices=("ack", "data"), help="with --move-to: from the ACK of the SYN-ACK, or the first data, on")
+    parser.add_argument("--move-to", nargs=2, metavar=("DEVICE", "MAC"), help="sends by this device to this receiver")
     parser.add_argument("--fragment", choices=("syn", "data"), help="what comes in IP fragments")
     options = parser.parse_args()
     connection = Connection(options)
@@ -102,11 +109,15 @@ def main():
     tcp_options = shake(connection, request if options.syn_data else b"", extra)
     if options.syn_only:
         return
+    if options.move == "ack":
+        connection.move(*options.move_to)
     if options.then:
         open(options.then + ".answered", "w", encoding="ascii").close()
         while not os.path.exists(options.then):
             connection.wire.receive(0.05)
-    connection.wire.send(connection.frame(ACK, tcp_options))
+    connection.send(connection.frame(ACK, tcp_options))
+    if options.move == "data":
+        connection.move(*options.move_to)
     answer = connection.exchange(connection.frame(PSH | ACK, tcp_options, request), lambda segment: segment.payload or segment.flags & RST)
     if answer is None:
         fail("no answer to the request")
@@ -115,7 +126,7 @@ def main():
     if not answer.payload.strip().isdigit():
         fail(f"a strange answer: {answer.payload!r}")
     connection.sequence += len(request)
-    connection.wire.send(connection.frame(RST))
+    connection.send(connection.frame(RST))
 
 
 if __name__ == "__main__":
