@@ -27,6 +27,7 @@ Result<void> keep(std::optional<T>& place, Result<T> made) {
 // A changed sysctl is noticed within this time: nobody tells of it, and a dozen small files
 // are quickly read.
 constexpr std::chrono::seconds sysctl_interval{1};
+constexpr std::chrono::seconds filter_interval{5};
 
 bool lists(const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -73,6 +74,10 @@ Result<void> Daemon::start(EventLoop& loop) {
         for (const auto& guard : guards_) guard->learn(true);
     });
     if (auto made = keep(learning_, std::move(learning)); !made) return made;
+    auto tending = Timer::create(loop, [this] {
+        for (const auto& guard : guards_) guard->tend_filter();
+    });
+    if (auto made = keep(tending_, std::move(tending)); !made) return made;
     auto settings = Timer::create(loop, [this] { follow_sysctls(); });
     if (auto made = keep(settings_, std::move(settings)); !made) return made;
 
@@ -175,6 +180,7 @@ void Daemon::look_around() {
 void Daemon::set_timers() {
     rotation_->every(config_.daemon.key_rotation);
     learning_->every(config_.daemon.learn_interval);
+    tending_->every(filter_interval);
     settings_->every(sysctl_interval);
 }
 

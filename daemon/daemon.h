@@ -86,6 +86,7 @@ class Daemon {
     std::unique_ptr<LinkMonitor> links_;
     std::optional<Timer> rotation_;
     std::optional<Timer> learning_;
+    std::optional<Timer> tending_;
     std::optional<Timer> settings_;
     std::unique_ptr<ControlServer> control_;
     // Before the guards, who ask it.

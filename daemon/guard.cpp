@@ -24,6 +24,9 @@ using namespace std::chrono_literals;
 constexpr auto lock_patience = 5s;
 // For what is tried again a second later.
 constexpr auto short_lock_patience = 500ms;
+// A connection is put into the filter before it has a socket, and a walk finds only sockets. It
+// lives through one renewal, so that two must not follow each other at once.
+constexpr auto shortest_generation = 4s;
 
 }  // namespace
 
@@ -251,13 +254,23 @@ void Guard::learn(bool anyway) {
                                     [&](const ServiceState& s) { return s.armed && (anyway || !s.trusted); });
     if (!wanted) return;
     const auto held = lock();
-    const auto gained = held ? instance_->learn(object_) : tl::unexpected(held.error());
+    const auto now = std::chrono::steady_clock::now();
+    const bool young = now - renewed_ < shortest_generation;
+    const auto gained =
+        held ? instance_->learn(object_, young ? Instance::Filter::keep : Instance::Filter::fit)
+             : tl::unexpected(held.error());
+    if (!young) renewed_ = now;
     malloc_trim(0);
     if (!gained)
         // Connections live on without it: the program asks the kernel for each packet.
         spdlog::warn("{}: {}", name_, gained.error().message);
     else
         spdlog::debug("{}: learned the existing sockets, {} services gained trust", name_, *gained);
+}
+
+void Guard::tend_filter() {
+    if (!instance_ || std::chrono::steady_clock::now() - renewed_ < shortest_generation) return;
+    if (instance_->filter_wants_renewal()) learn(true);
 }
 
 Result<void> Guard::write_tickets(std::span<const Ticket> tickets) {

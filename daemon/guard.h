@@ -2,6 +2,7 @@
 // One interface that the config names, whether it is there or not.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <span>
@@ -67,6 +68,9 @@ class Guard {
     // Walks over the sockets when a service is armed whose filter is not
     // complete, or `anyway` when any is armed.
     void learn(bool anyway);
+    // Walks before its time where the filter of known connections fills up or just changed its
+    // size; to be called every few seconds.
+    void tend_filter();
     // As Instance::rotate_keys(); for the timer and for `synward rotate`.
     Result<Rotation> rotate_keys();
     Result<void> set_mode(std::string_view service, sw_mode mode);
@@ -114,7 +118,8 @@ class Guard {
     Listeners* listeners_ = nullptr;
     CompiledPolicy policy_;
     std::vector<std::string> notes_;
-    Sysctls sysctls_;  // that the policy in force was made for
+    Sysctls sysctls_;                                // that the policy in force was made for
+    std::chrono::steady_clock::time_point renewed_;  // the filter, last
     std::string object_;
 };
 

@@ -46,6 +46,7 @@ struct Instance::Impl {
     }
 
     void distrust_filter(const CompiledPolicy& wanted, const CompiledPolicy& live);
+    [[nodiscard]] unsigned fitting_shift() const;
 };
 
 namespace {
@@ -386,7 +387,7 @@ Result<Rotation> Instance::rotate_keys() {
 // began and the one that this walk begins. So a connection put in just before the
 // walk, whose socket came just after it, is still covered, and a bit dies with the
 // second walk that no longer finds its socket.
-Result<unsigned> Instance::learn(const std::string& object) {
+Result<unsigned> Instance::learn(const std::string& object, Filter filter) {
     const auto policy = impl_->policy.read();
     if (!policy) return tl::unexpected(policy.error());
     // What is forwarded has no sockets: no walk can complete the filter for that.
@@ -402,7 +403,8 @@ Result<unsigned> Instance::learn(const std::string& object) {
     std::array<std::uint32_t, SW_SERVICES> armings{};
     for (unsigned i = 1; i < SW_SERVICES; i++) armings[i] = load_acquire(impl_->policy.state(i)->armings);
 
-    impl_->policy.renew_filter();
+    if (filter != Filter::keep)
+        impl_->policy.renew_filter(filter == Filter::fit ? impl_->fitting_shift() : SW_FILTER_SHIFT);
     if (auto done = run_iterator(*impl_->learner); !done) return tl::unexpected(done.error());
 
     unsigned gained = 0;
@@ -413,6 +415,16 @@ Result<unsigned> Instance::learn(const std::string& object) {
         gained++;
     }
     return gained;
+}
+
+bool Instance::filter_wants_renewal() const {
+    return synward::filter_wants_renewal(impl_->policy.filter_use());
+}
+
+// By the sockets that there are, and by what was put in since the last walk.
+unsigned Instance::Impl::fitting_shift() const {
+    const FilterUse use = policy.filter_use();
+    return next_filter_shift(use.shift, std::max(count_sockets(), estimate_connections(use.bits, use.shift)));
 }
 
 Result<Stats> Instance::stats() const {

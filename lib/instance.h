@@ -128,7 +128,13 @@ class Instance {
     // the interface's, and makes the filter of known tuples complete. Call after
     // arming, and now and then. Loads the walking program on first use; `object`
     // as in LoadOptions. Returns how many services gained trust.
-    Result<unsigned> learn(const std::string& object = {});
+    enum class Filter {
+        most,  // the walk begins a generation as large as there can be one
+        fit,   // one that fits the connections: for who asks filter_wants_renewal() every few seconds
+        keep,  // none: the last is younger than a connection needs to get its socket
+    };
+    Result<unsigned> learn(const std::string& object = {}, Filter filter = Filter::most);
+    [[nodiscard]] bool filter_wants_renewal() const;
 
     // Decisions that the program goes by until they expire; a full table loses its oldest.
     Result<void> write_tickets(std::span<const Ticket> tickets);

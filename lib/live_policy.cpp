@@ -261,11 +261,23 @@ void LivePolicy::store_rotation(unsigned slot, const std::array<std::uint64_t, 2
     store(ring.version, ring.version + 1 ? ring.version + 1 : 1);
 }
 
-void LivePolicy::renew_filter() {
+void LivePolicy::renew_filter(unsigned shift) {
     sw_config& c = memory_.data()->config;
-    const std::uint8_t fresh = (load(c.stamp) & 1) ^ 1;
+    const __u8 stamp = load(c.stamp);
+    const std::uint32_t fresh = sw_stamp_generation(stamp) ^ 1;
     for (auto& word : memory_.data()->filter.bits) store(word[fresh], __u64{0});
-    store(c.stamp, __u8{fresh});
+    store(c.stamp, sw_stamp_renewed(stamp, fresh, SW_FILTER_SHIFT - shift));
+}
+
+FilterUse LivePolicy::filter_use() const {
+    const __u8 stamp = load(memory_.data()->config.stamp);
+    const std::uint32_t filled = sw_stamp_generation(stamp);
+    FilterUse use{.shift = SW_FILTER_SHIFT - sw_stamp_less(stamp, filled),
+                  .other_shift = SW_FILTER_SHIFT - sw_stamp_less(stamp, filled ^ 1)};
+    const std::size_t words = (std::size_t{1} << use.shift) / 64;
+    for (std::size_t i = 0; i < words; i++)
+        use.bits += static_cast<unsigned>(std::popcount(load(memory_.data()->filter.bits[i][filled])));
+    return use;
 }
 
 void LivePolicy::note_clsact(bool made) {

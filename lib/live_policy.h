@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/filter_size.h"
 #include "lib/maps.h"
 #include "lib/policy.h"
 #include "lib/result.h"
@@ -29,8 +30,10 @@ class LivePolicy {
 
     void store_rotation(unsigned slot, const std::array<std::uint64_t, 2>& key, std::uint32_t since,
                         std::uint32_t active);
-    // Empties the older generation of the filter and makes it the one that is filled.
-    void renew_filter();
+    // Empties the older generation of the filter and makes it the one that is filled, with
+    // 1 << shift bits (SW_FILTER_SHIFT_MIN to SW_FILTER_SHIFT).
+    void renew_filter(unsigned shift);
+    [[nodiscard]] FilterUse filter_use() const;
     void note_clsact(bool made);
 
     [[nodiscard]] sw_state* state(unsigned service) const { return memory_.data()->state + service; }

@@ -11,34 +11,37 @@
 #include "maps.h"
 #include "parse.h"
 
-/* The word pair of a tuple's bit; *bit is its mask. */
-static __always_inline __u64 *flows_bit(struct sw_memory *memory, const __u64 source[2], __u32 ports,
-					__u64 *bit, const int family)
+/* The word of a slot's bit in a generation. */
+static __always_inline __u64 *flows_word(struct sw_memory *memory, __u32 slot, __u8 stamp,
+					 __u32 generation)
 {
-	__u64 slot = hash_filter(memory->config.hash_key, source, ports, family);
+	__u64 word = sw_filter_word(slot, stamp, generation);
 
-	*bit = 1ULL << (slot & 63);
-	return memory->filter.bits[slot >> 6 & ((1 << SW_FILTER_SHIFT) / 64 - 1)];
+	BOUND_MASK(word, 8191); /* (1 << SW_FILTER_SHIFT) / 64 - 1 */
+	return &memory->filter.bits[word][generation];
 }
 
 static __always_inline bool flows_maybe(struct sw_memory *memory, const struct sw_state *state,
 					const struct view *v, const int family)
 {
-	__u64 bit, *pair;
+	__u8 stamp = *(volatile __u8 *)&memory->config.stamp;
+	__u32 slot;
 
 	if (state->trusted != state->armings)
 		return true; /* the sockets have not been walked since arming */
-	pair = flows_bit(memory, v->in.source, v->in.ports, &bit, family);
-	return (pair[0] | pair[1]) & bit;
+	slot = hash_filter(memory->config.hash_key, v->in.source, v->in.ports, family);
+	return (*flows_word(memory, slot, stamp, 0) | *flows_word(memory, slot, stamp, 1)) >>
+	       (slot & 63) & 1;
 }
 
 static __always_inline void flows_stamp(struct sw_memory *memory, const __u64 source[2], __u32 ports,
 					const int family)
 {
-	__u64 bit, *word = flows_bit(memory, source, ports, &bit, family);
+	__u8 stamp = *(volatile __u8 *)&memory->config.stamp;
+	__u32 slot = hash_filter(memory->config.hash_key, source, ports, family);
+	__u64 *word = flows_word(memory, slot, stamp, sw_stamp_generation(stamp));
+	__u64 bit = 1ULL << (slot & 63);
 
-	if (memory->config.stamp & 1)
-		word++;
 	if (!(*word & bit))
 		__sync_fetch_and_or(word, bit);
 }

@@ -40,11 +40,14 @@ struct context {
 };
 
 /*
- * The way out of a packet: its reason, its verdict, and whether the daemon shall
- * be asked. Decisions are made by returning one; leave() carries it out.
+ * The way out of a packet: its reason, its verdict, and what else is to be done.
+ * Decisions are made by returning one; leave() carries it out, so that the code
+ * for what is rare stands in one place and not in the way of a flood.
  */
 #define WAY_VERDICT_SHIFT 8
-#define WAY_ESCALATE 0x10000
+#define WAY_ESCALATE 0x10000 /* the daemon is asked */
+#define WAY_DOUBT 0x20000    /* a ticket says the verdict, or the daemon shall be asked */
+#define WAY_STAMP 0x40000    /* a SYN that goes up: what follows it is looked for in the kernel */
 
 static __always_inline __u32 pass(enum sw_reason reason)
 {
@@ -61,21 +64,41 @@ static __always_inline __u32 answer(enum sw_reason reason)
 	return reason | XDP_TX << WAY_VERDICT_SHIFT;
 }
 
-/* Up to the daemon, if there is room; else what the service says of what exceeds it. */
-static __always_inline __u32 escalate(const struct context *c, enum sw_reason reason)
+static __always_inline __u32 pass_syn(enum sw_reason reason)
 {
-	if (escalate_may(c->config, c->service, c->index, c->now))
-		return pass(reason) | WAY_ESCALATE;
-	return c->service->escalate_default == SW_ACTION_DROP ? drop(SW_REASON_ESCALATE_LIMIT)
-							      : pass(SW_REASON_ESCALATE_LIMIT);
+	return pass(reason) | WAY_STAMP;
+}
+
+/* What the tickets say; else up to the daemon, if there is room; else what the service says. */
+static __always_inline __u32 doubted(const struct context *c, const struct view *v,
+				     enum sw_reason reason, const int family)
+{
+	switch (escalate_source(v, c->index, escalate_doubt(reason), family)) {
+	case SW_ACTION_PASS:
+		return pass(SW_REASON_TICKET_PASS);
+	case SW_ACTION_DROP:
+		return drop(SW_REASON_TICKET_DROP);
+	default:
+		if (escalate_may(c->config, c->service, c->index, c->now))
+			return pass(reason) | WAY_ESCALATE;
+		return c->service->escalate_default == SW_ACTION_DROP ?
+			       drop(SW_REASON_ESCALATE_LIMIT) :
+			       pass(SW_REASON_ESCALATE_LIMIT);
+	}
 }
 
 static __always_inline int leave(const struct context *c, const struct view *v, __u32 way,
 				 const int family)
 {
-	enum sw_reason reason = way & 0xff;
-	int verdict = way >> WAY_VERDICT_SHIFT & 0xff;
+	enum sw_reason reason;
+	int verdict;
 
+	if (way & WAY_DOUBT)
+		way = doubted(c, v, way & 0xff, family);
+	reason = way & 0xff;
+	verdict = way >> WAY_VERDICT_SHIFT & 0xff;
+	if (way & WAY_STAMP && c->act)
+		flows_stamp(c->memory, v->in.source, v->in.ports, family);
 	if (verdict == XDP_DROP) {
 		events_sample(c->config, v, c->index, reason, c->now, family);
 		if (!c->act)
@@ -95,21 +118,11 @@ static __always_inline int leave_early(enum sw_reason reason, int verdict)
 }
 
 /* The configured action for fragments, malformed packets and strays. */
-static __always_inline __u32 by_policy(const struct context *c, const struct view *v,
-				       enum sw_reason reason, __u8 action, const int family)
+static __always_inline __u32 by_policy(const struct context *c, enum sw_reason reason, __u8 action)
 {
 	if (action == SW_ACTION_DROP)
 		return drop(reason);
-	if (action != SW_ACTION_ESCALATE || !c->act)
-		return pass(reason);
-	switch (escalate_source(v, c->index, escalate_doubt(reason), family)) {
-	case SW_ACTION_PASS:
-		return pass(SW_REASON_TICKET_PASS);
-	case SW_ACTION_DROP:
-		return drop(SW_REASON_TICKET_DROP);
-	default:
-		return escalate(c, reason);
-	}
+	return pass(reason) | (action == SW_ACTION_ESCALATE && c->act ? WAY_DOUBT : 0);
 }
 
 /* Frames for others (a bridge, a tap in promiscuous mode) are not ours to judge. */
@@ -168,15 +181,6 @@ static __always_inline bool bad_source(const struct view *v, const int family)
 	       (v->in.source[0] == v->in.destination[0] && v->in.source[1] == v->in.destination[1]);
 }
 
-/* A SYN that goes up: what follows it will be looked for in the kernel. */
-static __always_inline __u32 pass_syn(const struct context *c, const struct view *v,
-				    enum sw_reason reason, const int family)
-{
-	if (c->act)
-		flows_stamp(c->memory, v->in.source, v->in.ports, family);
-	return pass(reason);
-}
-
 #define ANSWER 0 /* no way out: go on */
 
 /*
@@ -199,7 +203,7 @@ static __always_inline __u32 odd_syn(const struct context *c, const struct view 
 		action = escalate_source(v, c->index, SW_DOUBT_SYN, family);
 	if (action == SW_ACTION_ESCALATE) {
 		if (escalate_may(c->config, c->service, c->index, c->now))
-			return pass_syn(c, v, SW_REASON_SYN_ODD, family) | WAY_ESCALATE;
+			return pass_syn(SW_REASON_SYN_ODD) | WAY_ESCALATE;
 		if (c->service->escalate_default == SW_ACTION_DROP)
 			return drop(SW_REASON_ESCALATE_LIMIT);
 		return ANSWER;
@@ -224,7 +228,7 @@ static __always_inline __u32 handle_syn(struct context *c, struct view *v, const
 	if (flows_maybe(c->memory, c->state, v, family)) {
 		/* a tuple in TIME_WAIT, or one whose client restarted: the kernel's matter */
 		if (lookup_known(c->ctx, c->service, v, family))
-			return pass_syn(c, v, SW_REASON_SYN_KNOWN, family);
+			return pass_syn(SW_REASON_SYN_KNOWN);
 		if (c->act)
 			flows_delete(c->memory, v, family);
 	}
@@ -236,7 +240,7 @@ static __always_inline __u32 handle_syn(struct context *c, struct view *v, const
 			signs = true;
 			break;
 		case SW_LISTENER_MPTCP:
-			return pass_syn(c, v, SW_REASON_SYN_MPTCP, family);
+			return pass_syn(SW_REASON_SYN_MPTCP);
 		/* what follows these passes unasked, and spoofed ones must not fill the filter */
 		case SW_LISTENER_FORWARDED:
 			return pass(SW_REASON_SYN_FORWARDED);
@@ -246,7 +250,7 @@ static __always_inline __u32 handle_syn(struct context *c, struct view *v, const
 	}
 	if (!answer_options(c->ctx, v, &options)) {
 		if (signs && options.signed_)
-			return pass_syn(c, v, SW_REASON_SYN_SIGNED, family);
+			return pass_syn(SW_REASON_SYN_SIGNED);
 		if (c->service->odd_syn != SW_ACTION_PASS) {
 			way = odd_syn(c, v, &options, family);
 			if (way != ANSWER)
@@ -260,7 +264,7 @@ static __always_inline __u32 handle_syn(struct context *c, struct view *v, const
 		return pass(SW_REASON_SYN_ANSWERED);
 	reason = answer_prepare(c->ctx, config, c->service, cpu, v, &options, &reply, family);
 	if (reason != SW_REASON_COUNT)
-		return pass_syn(c, v, reason, family);
+		return pass_syn(reason);
 	if (!answer_write(c->ctx, c->service, v, &reply, family))
 		return drop(SW_REASON_SYN_NO_ROOM);
 	return answer(SW_REASON_SYN_ANSWERED);
@@ -285,7 +289,7 @@ static __always_inline __u32 delivered(const struct context *c, const struct vie
 	return pass(reason);
 }
 
-static __always_inline __u32 stray(const struct context *c, const struct view *v, const int family)
+static __always_inline __u32 stray(const struct context *c, const struct view *v)
 {
 	enum sw_reason reason = SW_REASON_STRAY_OTHER;
 
@@ -295,7 +299,7 @@ static __always_inline __u32 stray(const struct context *c, const struct view *v
 		reason = SW_REASON_STRAY_RST;
 	else if (v->flags & FLAG_ACK)
 		reason = SW_REASON_STRAY_ACK;
-	return by_policy(c, v, reason, c->service->stray, family);
+	return by_policy(c, reason, c->service->stray);
 }
 
 /*
@@ -403,20 +407,19 @@ static __always_inline __u32 handle_segment(struct context *c, struct view *v, c
 	if (unheard(c, v, family))
 		return pass(SW_REASON_NO_LISTENER);
 	if (ack && old_cookie(c, v, family))
-		return pass_syn(c, v, SW_REASON_ACK_OLD_COOKIE, family);
-	return stray(c, v, family);
+		return pass_syn(SW_REASON_ACK_OLD_COOKIE);
+	return stray(c, v);
 }
 
 /*
  * A packet of an allowed source. Its connections outlive the entry: their SYNs are
  * stamped like those of others.
  */
-static __always_inline __u32 allowed(const struct context *c, const struct view *v,
-				     const int family)
+static __always_inline __u32 allowed(const struct context *c, const struct view *v)
 {
 	if ((v->flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN &&
 	    (c->service->mode == SW_MODE_COOKIE || arm_is_armed(c->service, c->state, c->now)))
-		return pass_syn(c, v, SW_REASON_SOURCE_ALLOWED, family);
+		return pass_syn(SW_REASON_SOURCE_ALLOWED);
 	return pass(SW_REASON_SOURCE_ALLOWED);
 }
 
@@ -435,12 +438,11 @@ static __always_inline __u32 handle_service(struct context *c, struct view *v,
 		if (fate == SW_FATE_DENY)
 			return drop(SW_REASON_SOURCE_DENIED);
 		if (fate == SW_FATE_ALLOW)
-			return allowed(c, v, family);
+			return allowed(c, v);
 		if (objection != SW_REASON_COUNT)
-			return by_policy(c, v, objection,
+			return by_policy(c, objection,
 					 objection == SW_REASON_FRAGMENT ? c->service->fragment
-									 : c->service->malformed,
-					 family);
+									 : c->service->malformed);
 		if (syn && c->service->mode != SW_MODE_COOKIE)
 			arm_syn(c->ctx, config, c->service, c->state, c->index, v, c->now, family);
 	}
@@ -449,9 +451,9 @@ static __always_inline __u32 handle_service(struct context *c, struct view *v,
 		    !arm_lingers(config, c->service, c->state, c->now))
 			return pass(idle_reason(c));
 	} else if (bad_flags(v->flags)) {
-		return by_policy(c, v, SW_REASON_BAD_FLAGS, c->service->malformed, family);
+		return by_policy(c, SW_REASON_BAD_FLAGS, c->service->malformed);
 	} else if (bad_source(v, family)) {
-		return by_policy(c, v, SW_REASON_BAD_SOURCE, c->service->malformed, family);
+		return by_policy(c, SW_REASON_BAD_SOURCE, c->service->malformed);
 	} else if (syn) {
 		return handle_syn(c, v, family);
 	}

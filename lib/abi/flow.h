@@ -85,12 +85,47 @@ static inline __u32 sw_flow_way(__u64 hash)
  *
  * To renew it: clear the generation that sw_config.stamp does not name, name it,
  * walk the sockets.
+ *
+ * A generation may use fewer words than there are: where few connections are known, a
+ * small filter stays in the processor's caches, which under a flood of random sources is
+ * worth more than a tenth of what an answer costs. sw_config.stamp says all of it in one
+ * byte, which is read once for a packet:
+ *
+ *   bit  0    the generation that is filled
+ *        1-3  generation 0 has 1 << (SW_FILTER_SHIFT - these) bits
+ *        4-6  generation 1 likewise
  */
 #define SW_FILTER_SHIFT 19
+#define SW_FILTER_SHIFT_MIN 15
 struct sw_filter {
 	__u64 bits[(1 << SW_FILTER_SHIFT) / 64][2]; /* word, generation */
 };
 SW_ASSERT_SIZE(struct sw_filter, 131072);
+
+static inline __u32 sw_stamp_generation(__u8 stamp)
+{
+	return stamp & 1;
+}
+
+/* By how many powers of two a generation is smaller than the most. */
+static inline __u32 sw_stamp_less(__u8 stamp, __u32 generation)
+{
+	return stamp >> (1 + 3 * generation) & 7;
+}
+
+/* `generation` is filled from now on and is so much smaller; the other stays as it is. */
+static inline __u8 sw_stamp_renewed(__u8 stamp, __u32 generation, __u32 less)
+{
+	const __u32 at = 1 + 3 * generation;
+
+	return (stamp & ~(1u | 7u << at)) | generation | less << at;
+}
+
+/* The word of a slot (of SW_FILTER_SHIFT bits) in a generation; its bit is slot & 63. */
+static inline __u32 sw_filter_word(__u32 slot, __u8 stamp, __u32 generation)
+{
+	return slot >> 6 >> sw_stamp_less(stamp, generation);
+}
 
 /* sw_memory.state[service]; written by both sides with atomic operations. */
 struct sw_state {

@@ -17,7 +17,7 @@
 
 #include "types.h"
 
-#define SW_ABI_VERSION 7
+#define SW_ABI_VERSION 8
 
 enum sw_mode {
 	SW_MODE_OFF,	 /* pass everything */
@@ -167,7 +167,7 @@ struct sw_config {
 	__u8 fragment;	 /* enum sw_action, where no port could be read */
 	__u8 malformed;	 /* enum sw_action, likewise */
 	__u8 epoch_shift; /* epoch = ticks >> epoch_shift, about a minute */
-	__u8 stamp;	  /* 0 or 1: generation of the filter that new connections are put into */
+	__u8 stamp;	  /* of the filter: which generation new connections are put into, sizes; see struct sw_filter */
 	__u8 flow_shift;  /* sw_flows has 1 << flow_shift sets; written with the first policy */
 	__u8 source_shift; /* sw_exact has 1 << source_shift sets a generation; likewise */
 

@@ -86,6 +86,33 @@ TEST_F(FlowTest, TheFilterGuardsTheTable) {
     expect(tcp6({.ack = true}), SW_REASON_FLOW_KNOWN, kWeb, "a filter that is not trusted proves nothing");
 }
 
+// A generation of the filter that is smaller uses its first words only, whatever the other's size.
+TEST_F(FlowTest, TheGenerationsOfTheFilterHaveSizesOfTheirOwn) {
+    constexpr std::size_t words = (1u << SW_FILTER_SHIFT) / 64;
+    for (const Packet& packet : {tcp4({.ack = true}), tcp6({.ack = true})}) {
+        put_flow(packet, SW_FLOW_CONFIRMED);
+        for (const unsigned generation : {0u, 1u}) {
+            for (const unsigned less : {0u, 1u, 4u}) {
+                for (const unsigned other : {0u, 3u}) {
+                    __u8 stamp = sw_stamp_renewed(0, generation ^ 1, other);
+                    stamp = sw_stamp_renewed(stamp, generation, less);
+                    EXPECT_EQ(sw_stamp_generation(stamp), generation);
+                    policy.config.stamp = stamp;
+                    store();
+                    auto filter = std::make_unique<sw_filter>();
+                    for (std::size_t i = words >> less; i < words; i++) filter->bits[i][generation] = ~0ull;
+                    for (std::size_t i = words >> other; i < words; i++) filter->bits[i][!generation] = ~0ull;
+                    object().write("sw_filter", std::uint32_t{0}, *filter);
+                    expect(packet, SW_REASON_STRAY_ACK, kWeb, "words that are not used");
+                    for (std::size_t i = 0; i < words >> less; i++) filter->bits[i][generation] = ~0ull;
+                    object().write("sw_filter", std::uint32_t{0}, *filter);
+                    expect(packet, SW_REASON_FLOW_KNOWN, kWeb, "words that are");
+                }
+            }
+        }
+    }
+}
+
 TEST_F(FlowTest, ConnectionsAreLearnedFromTheKernel) {
     untrust();
     for (const bool v6 : {false, true}) {
@@ -127,11 +154,12 @@ TEST_F(FlowTest, TheWalkStampsEstablishedConnections) {
 
 // Renewal names one generation after the other; what is new goes into the one named.
 TEST_F(FlowTest, NewConnectionsGoIntoTheNamedGeneration) {
-    for (const std::uint8_t generation : {1, 0}) {
-        policy.config.stamp = generation;
+    for (const std::uint8_t stamp : {0x01, 0x00, 0x41, 0x08, 0x49}) {  // sizes, too
+        const unsigned generation = sw_stamp_generation(stamp);
+        policy.config.stamp = stamp;
         store();
         fill_filter(Filter::empty);
-        Tcp tcp{.source = 5000u + generation, .ack = true};
+        Tcp tcp{.source = 5000u + stamp, .ack = true};
         const Segment s = dissect(tcp4(tcp).bytes());
         tcp.ack_seq = bake(s, s.seq - 1, 0x5f, epoch_, policy.config.keyring).isn + 1;
         expect(tcp4(tcp), SW_REASON_ACK_VALIDATED);

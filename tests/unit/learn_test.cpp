@@ -74,8 +74,13 @@ class LearnTest : public InstanceTest {
             hash_filter(instance.config().hash_key, source, ports, family == AF_INET ? SW_IPV4 : SW_IPV6);
         const auto memory =
             must(MappedArray<sw_memory>::create(instance.map_fd("sw_memory"), 1, "sw_memory"));
-        const __u64(&word)[2] = memory.data()->filter.bits[slot / 64];
-        return (word[0] >> slot % 64 & 1) | (word[1] >> slot % 64 & 1) << 1;
+        const auto stamp = instance.config().stamp;
+        unsigned found = 0;
+        for (unsigned generation = 0; generation < SW_GENERATIONS; generation++) {
+            const auto word = memory.data()->filter.bits[sw_filter_word(slot, stamp, generation)][generation];
+            found |= static_cast<unsigned>(word >> slot % 64 & 1) << generation;
+        }
+        return found;
     }
 };
 
@@ -138,6 +143,50 @@ TEST_F(LearnTest, TheGenerationsTakeTurns) {
         ASSERT_EQ(instance.config().stamp, before ^ 1);
         ASSERT_EQ(stamps_of(instance, AF_INET, a.port, 8080), i ? 3u : 1u << (before ^ 1));
     }
+}
+
+// A young generation is kept: the walk puts what it finds into it, and takes nothing out.
+TEST_F(LearnTest, AWalkMayKeepTheGeneration) {
+    add("web", {8080}, SW_MODE_COOKIE);
+    Instance instance = open();
+    apply(instance);
+    const Descriptor web = listen_on(AF_INET, 8080);
+    const unsigned before = instance.config().stamp;
+    const Connection a = connect_to(web, AF_INET, 8080);
+    EXPECT_EQ(must(instance.learn(SYNWARD_BPF_OBJECT, Instance::Filter::keep)), 1u);
+    EXPECT_EQ(instance.config().stamp, before);
+    EXPECT_EQ(stamps_of(instance, AF_INET, a.port, 8080), 1u << before);
+    EXPECT_TRUE(must(instance.states()).at(1).trusted);
+}
+
+// Few connections: both generations become small, one walk after the other, and still hold them.
+TEST_F(LearnTest, TheFilterFitsTheConnections) {
+    add("web", {8080}, SW_MODE_COOKIE);
+    Instance instance = open();
+    apply(instance);
+    const Descriptor web = listen_on(AF_INET, 8080);
+    const Connection a = connect_to(web, AF_INET, 8080);
+    EXPECT_FALSE(instance.filter_wants_renewal());
+    must(instance.learn(SYNWARD_BPF_OBJECT, Instance::Filter::fit));
+    EXPECT_TRUE(instance.filter_wants_renewal()) << "the older generation is larger";
+    EXPECT_NE(stamps_of(instance, AF_INET, a.port, 8080), 0u);
+    must(instance.learn(SYNWARD_BPF_OBJECT, Instance::Filter::fit));
+    EXPECT_FALSE(instance.filter_wants_renewal());
+    EXPECT_EQ(stamps_of(instance, AF_INET, a.port, 8080), 3u);
+    const __u8 stamp = instance.config().stamp;
+    for (unsigned generation = 0; generation < SW_GENERATIONS; generation++)
+        EXPECT_EQ(sw_stamp_less(stamp, generation), SW_FILTER_SHIFT - SW_FILTER_SHIFT_MIN);
+
+    // It fills up: an eighth of its bits is enough to want another, which is larger.
+    const auto memory = must(MappedArray<sw_memory>::create(instance.map_fd("sw_memory"), 1, "sw_memory"));
+    for (std::size_t i = 0; i < (1u << SW_FILTER_SHIFT_MIN) / 64; i++)
+        memory.data()->filter.bits[i][sw_stamp_generation(stamp)] |= 0xfff;
+    EXPECT_TRUE(instance.filter_wants_renewal());
+    must(instance.learn(SYNWARD_BPF_OBJECT, Instance::Filter::fit));
+    const __u8 larger = instance.config().stamp;
+    EXPECT_LT(sw_stamp_less(larger, sw_stamp_generation(larger)), SW_FILTER_SHIFT - SW_FILTER_SHIFT_MIN - 2u);
+    must(instance.learn(SYNWARD_BPF_OBJECT));
+    EXPECT_EQ(sw_stamp_less(instance.config().stamp, sw_stamp_generation(instance.config().stamp)), 0u);
 }
 
 TEST_F(LearnTest, ArmingAgainNeedsAnotherWalk) {

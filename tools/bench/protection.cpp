@@ -12,8 +12,9 @@ Instance protect(const Netns& netns, const std::string& interface, const std::st
     options.object = object;
     auto instance = need(Instance::open(need(find_interface(interface)), options));
     apply_config(netns, instance, config);
-    // as the daemon does: the filter of known connections is believed only after a walk over the sockets
-    need(instance.learn(object));
+    // as the daemon does: the filter of known connections is believed only after a walk over the
+    // sockets, and both its generations have the size that fits them after the next
+    for (int walk = 0; walk < 2; ++walk) need(instance.learn(object, Instance::Filter::fit));
     return instance;
 }
 

@@ -98,7 +98,8 @@ void Subject::know(sw_family family, const std::vector<bench_entry>& entries) {
             const Tuple tuple = tuple_of(entry, target_.port);
             const auto slot =
                 hash_filter(live.hash_key, reinterpret_cast<const __u64*>(tuple.source), tuple.ports, family);
-            filter.bits[slot / 64][live.stamp & 1] |= 1ULL << slot % 64;
+            const auto generation = sw_stamp_generation(live.stamp);
+            filter.bits[sw_filter_word(slot, live.stamp, generation)][generation] |= 1ULL << slot % 64;
         }
     });
 }

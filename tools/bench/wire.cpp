@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <stdexcept>
 
@@ -138,6 +139,12 @@ void set_up_kernel(Contestant& contestant, uint16_t port) {
     listen_inside(contestant, port);
 }
 
+void set_up_synward(Contestant& contestant, uint16_t port, const std::string& object) {
+    listen_inside(contestant, port);
+    contestant.synward = std::make_unique<Instance>(
+        protect(contestant.pair->inner(), "inner", service_config(port, "cookie"), object));
+}
+
 double median(std::vector<double> values) {
     if (values.empty()) return 0;
     std::sort(values.begin(), values.end());
@@ -145,6 +152,13 @@ double median(std::vector<double> values) {
 }
 
 }  // namespace
+
+double times_of(const WireResult& result, const WireResult& other) {
+    std::vector<double> ratios;
+    for (size_t i = 0; i < std::min(result.rounds.size(), other.rounds.size()); ++i)
+        if (other.rounds[i] > 0) ratios.push_back(result.rounds[i] / other.rounds[i]);
+    return median(std::move(ratios));
+}
 
 std::vector<WireResult> run_wire(const WireOptions& options) {
     const auto peers = open_peers(options.peers);
@@ -159,11 +173,10 @@ std::vector<WireResult> run_wire(const WireOptions& options) {
     };
     add("bare XDP_TX",
         [](Contestant& c) { c.pair->attach_inner(c.pair->helpers().program("bench_reflect")); });
-    add("synward", [&](Contestant& c) {
-        listen_inside(c, options.port);
-        c.synward = std::make_unique<Instance>(
-            protect(c.pair->inner(), "inner", service_config(options.port, "cookie"), options.object));
-    });
+    add("synward", [&](Contestant& c) { set_up_synward(c, options.port, options.object); });
+    for (const auto& object : options.versus)
+        add(std::filesystem::path(object).filename(),
+            [&](Contestant& c) { set_up_synward(c, options.port, object); });
     for (const auto& peer : peers)
         add(peer.name(), [&](Contestant& c) {
             listen_inside(c, options.port);

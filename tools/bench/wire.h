@@ -18,7 +18,8 @@ struct WireOptions {
     int cpu = 1;
     bool ipv6 = false;
     uint16_t port = 80;
-    std::string object;  // synward.bpf.o; empty: searched
+    std::string object;               // synward.bpf.o; empty: searched
+    std::vector<std::string> versus;  // other versions of it, contestants by their file's name
     std::vector<std::string> only;
     PeerOptions peers;
 };
@@ -31,5 +32,9 @@ struct WireResult {
 };
 
 std::vector<WireResult> run_wire(const WireOptions& options);
+
+// How many times the rate of `other` that of `result` is: median of the rounds' ratios, since
+// what disturbs a machine for seconds disturbs both. 0: the other made nothing.
+double times_of(const WireResult& result, const WireResult& other);
 
 }  // namespace synward::bench

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "command.h"
@@ -17,17 +18,15 @@ struct Arguments {
 
 void run(const Arguments& arguments) {
     const auto results = run_wire(arguments.wire);
-    const double bare = results.empty() ? 0 : results.front().replies;
-    double ours = 0;
-    for (const auto& result : results)
-        if (result.name == "synward") ours = result.replies;
+    const auto ours = std::find_if(results.begin(), results.end(),
+                                   [](const auto& result) { return result.name == "synward"; });
     Table table({"", "SYNs/s", "replies/s", "of the first", "synward is"});
     auto json = nlohmann::ordered_json::array();
     for (const auto& result : results) {
-        const double part = bare > 0 ? result.replies / bare : 0;
+        const double part = times_of(result, results.front());
         // some ways answer nothing at all, such as nft synproxy over IPv6 on some kernels
         const bool silent = result.replies < result.frames / 1000;
-        const double times = silent ? 0 : ours / result.replies;
+        const double times = silent || ours == results.end() ? 0 : times_of(*ours, result);
         table.add({result.name, count_text(result.frames), count_text(result.replies),
                    fmt::format("{:.1f} %", part * 100),
                    silent      ? "(no replies)"
@@ -64,6 +63,7 @@ void add_wire(CLI::App& app) {
     command->add_flag("-6,--ipv6", wire.ipv6, "IPv6 instead of IPv4");
     command->add_option("--port", wire.port, "TCP port")->capture_default_str();
     command->add_option("--object", wire.object, "synward's BPF object [searched beside this program]");
+    command->add_option("--versus", wire.versus, "other versions of that object, by turns with it");
     command->add_option("--only", wire.only, "only the contestants of these names");
     add_peer_options(*command, wire.peers);
     command->add_option("-j,--json", arguments->output.json_path, "write JSON to FILE, '-' for stdout");
