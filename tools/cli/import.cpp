@@ -11,10 +11,12 @@
 #include <memory>
 #include <random>
 #include <sstream>
+#include <vector>
 
 #include "lib/config.h"
 #include "lib/import/apply.h"
 #include "lib/import/convert.h"
+#include "lib/output_file.h"
 #include "tools/cli/config_file.h"
 #include "tools/cli/context.h"
 #include "tools/cli/output.h"
@@ -77,24 +79,14 @@ Result<void> write_files(const std::string& directory, const std::vector<ImportF
     std::error_code error;
     std::filesystem::create_directories(directory, error);
     if (error) return fail_errno(error.value(), directory);
-    std::vector<std::filesystem::path> made;
-    const auto give_up = [&](int number, const std::filesystem::path& path) {
-        for (const auto& file : made) std::filesystem::remove(file, error);
-        return fail_errno(number, path.string());
-    };
+    std::vector<OutputFile> made;
     for (const ImportFile& file : files) {
-        const std::filesystem::path path = std::filesystem::path(directory) / (file.name + ".new");
-        made.push_back(path);
-        errno = 0;
-        std::ofstream stream(path, std::ios::binary | std::ios::trunc);
-        stream << file.text;
-        stream.close();
-        if (!stream) return give_up(errno ? errno : EIO, path);
+        auto one = OutputFile::write((std::filesystem::path(directory) / file.name).string(), file.text);
+        if (!one) return tl::unexpected(one.error());
+        made.push_back(std::move(*one));
     }
-    for (std::size_t i = 0; i < files.size(); i++) {
-        std::filesystem::rename(made[i], std::filesystem::path(directory) / files[i].name, error);
-        if (error) return give_up(error.value(), made[i]);
-    }
+    for (OutputFile& file : made)
+        if (auto done = file.publish(); !done) return done;
     return {};
 }
 

@@ -4,15 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <set>
 
 #include "lib/config_text.h"
 #include "lib/host.h"
+#include "lib/output_file.h"
 #include "lib/policy_config.h"
 #include "tools/cli/context.h"
 #include "tools/cli/live_config.h"
@@ -105,22 +103,6 @@ Result<Config> config_to_save(const std::vector<Instance>& instances, std::vecto
     return config;
 }
 
-// Whole or not at all, if it is a file.
-Result<void> write_file(const std::string& path, const std::string& text) {
-    std::error_code ignored;
-    const bool is_file =
-        !std::filesystem::exists(path, ignored) || std::filesystem::is_regular_file(path, ignored);
-    const std::string fresh = is_file ? path + ".new" : path;
-    errno = 0;
-    std::ofstream file(fresh, std::ios::binary | std::ios::trunc);
-    file << text;
-    file.close();
-    if (file && (!is_file || std::rename(fresh.c_str(), path.c_str()) == 0)) return {};
-    auto failure = fail_errno(errno ? errno : EIO, fmt::format("cannot write {}", path));
-    if (is_file) std::remove(fresh.c_str());
-    return failure;
-}
-
 Result<void> run_save(const SaveParameters& parameters, const Context& context) {
     const auto instances = find_instances(parameters.devices);
     if (!instances) return tl::unexpected(instances.error());
@@ -136,7 +118,9 @@ Result<void> run_save(const SaveParameters& parameters, const Context& context) 
     text += '\n' + config_text(*config);
     const bool to_file = !parameters.output.empty() && parameters.output != "-";
     if (to_file) {
-        if (auto done = write_file(parameters.output, text); !done) return done;
+        auto file = OutputFile::write(parameters.output, text);
+        if (!file) return tl::unexpected(file.error());
+        if (auto done = file->publish(); !done) return done;
         // Nobody reads on the screen what only the file says.
         for (const std::string& note : notes) fmt::print(stderr, "synward: {}\n", note);
     }
