@@ -4,14 +4,44 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <exception>
+#include <functional>
+#include <system_error>
 
 #include "lib/exit_status.h"
 #include "tools/cli/abbreviation.h"
 #include "tools/cli/context.h"
+#include "tools/cli/output.h"
+
+namespace {
+
+using namespace synward;
+
+// What was printed must have been written: `synward save >file` on a full disk has not done it.
+Result<void> with_output(const std::function<Result<void>()>& work) {
+    try {
+        auto done = work();
+        if (done) cli::flush_output();
+        return done;
+    } catch (const std::system_error& error) {
+        if (!std::ferror(stdout)) return fail(ErrorCode::system, error.what());
+        return fail(ErrorCode::system,
+                    fmt::format("cannot write to standard output: {}", error.code().message()));
+    } catch (const std::exception& error) {
+        return fail(ErrorCode::system, error.what());
+    }
+}
+
+int end(const Result<void>& done) {
+    if (done) return static_cast<int>(ExitStatus::done);
+    fmt::print(stderr, "synward: {}\n", done.error().message);
+    return exit_status(done.error().code);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-    using namespace synward;
     using namespace synward::cli;
     // `synward stats | head` is no failure.
     std::signal(SIGPIPE, SIG_DFL);
@@ -65,19 +95,13 @@ int main(int argc, char** argv) {
         std::reverse(words->begin(), words->end());  // as the parser takes them
         app.parse(*words);
     } catch (const CLI::Success& success) {
-        return app.exit(success);
+        return end(with_output([&]() -> Result<void> {
+            app.exit(success);
+            return {};
+        }));
     } catch (const CLI::ParseError& error) {
         fmt::print(stderr, "synward: {}; see `synward --help`\n", error.what());
         return static_cast<int>(ExitStatus::usage);
     }
-    try {
-        if (const auto done = context.work(); !done) {
-            fmt::print(stderr, "synward: {}\n", done.error().message);
-            return exit_status(done.error().code);
-        }
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "synward: {}\n", error.what());
-        return static_cast<int>(ExitStatus::failed);
-    }
-    return static_cast<int>(ExitStatus::done);
+    return end(with_output(context.work));
 }

@@ -43,7 +43,7 @@ class Printer {
         if (json_) return print_json_line(event);
         fmt::print("{}\n", event_line(event, std::chrono::nanoseconds(monotonic_now()),
                                       std::chrono::system_clock::now()));
-        std::fflush(stdout);
+        flush_output();
     }
     [[nodiscard]] bool enough() const { return parameters_.count && printed_ >= parameters_.count; }
 

@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <system_error>
 
 namespace synward::cli {
 
@@ -24,6 +27,12 @@ std::string paint(std::string_view text, Colour colour, bool wanted) {
     return fmt::format("\033[{}m{}\033[0m", codes[static_cast<unsigned>(colour)], text);
 }
 
+void flush_output() {
+    errno = 0;
+    if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return;
+    throw std::system_error(errno ? errno : EIO, std::generic_category(), "standard output");
+}
+
 void print_json(const nlohmann::json& json) {
     const int indent = isatty(STDOUT_FILENO) ? 2 : -1;
     fmt::print("{}\n", json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace));
@@ -31,7 +40,7 @@ void print_json(const nlohmann::json& json) {
 
 void print_json_line(const nlohmann::json& json) {
     fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-    std::fflush(stdout);
+    flush_output();
 }
 
 std::string rate_text(double n) {

@@ -15,6 +15,9 @@ enum class Colour { none, bold, dim, red, yellow, green };
 // As it is when `wanted` is false.
 [[nodiscard]] std::string paint(std::string_view text, Colour colour, bool wanted = colours_wanted());
 
+// To stdout whatever was printed. Throws std::system_error where that, or something before it, cannot
+// be written, as fmt::print does.
+void flush_output();
 // To stdout: indented on a terminal, else on one line.
 void print_json(const nlohmann::json& json);
 // One line whatever stdout is, at once: for streams.

@@ -185,7 +185,7 @@ Result<void> run_top(const TopParameters& parameters, const Context& context) {
             screen->draw(heading() + '\n' + table_text(*rows) + "\nq quits\n");
         else
             fmt::print("{}{}\n", heading(), table_text(*rows));
-        std::fflush(stdout);
+        flush_output();
     }
     return {};
 }
