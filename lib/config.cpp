@@ -14,6 +14,7 @@
 #include "lib/abi/genetlink.h"
 #include "lib/config_reader.h"
 #include "lib/config_services.h"
+#include "lib/printable.h"
 #include "lib/sets/ipset.h"
 #include "lib/toml_guard.h"
 
@@ -116,7 +117,8 @@ class Parser {
                                 "colon and space are allowed",
                                 longest_interface));
             else if (std::find(list.begin(), list.end(), *name) != list.end())
-                read_.mistake(element, "daemon.interfaces", fmt::format("'{}' is listed twice", *name));
+                read_.mistake(element, "daemon.interfaces",
+                              fmt::format("{} is listed twice", in_quotes(*name)));
             else
                 list.push_back(*name);
         });
@@ -263,7 +265,7 @@ class Parser {
             config_.record.file = *path;
         else
             read_.mistake(node, "decide.record",
-                          fmt::format("'{}' is no file; its whole path is wanted, from /", *path));
+                          fmt::format("{} is no file; its whole path is wanted, from /", in_quotes(*path)));
     }
 
     std::optional<std::string> set_name(const toml::node& node, const char* key) {
@@ -312,7 +314,8 @@ class Parser {
                 auto name = set_name(element, "classify.sets");
                 if (!name) return;
                 if (std::find(sets.begin(), sets.end(), *name) != sets.end())
-                    read_.mistake(element, "classify.sets", fmt::format("'{}' is listed twice", *name));
+                    read_.mistake(element, "classify.sets",
+                                  fmt::format("{} is listed twice", in_quotes(*name)));
                 else if (sets.size() == SW_NL_SETS_MAX)
                     read_.mistake(
                         element, "classify.sets",
@@ -365,10 +368,10 @@ class Parser {
                                             config_.metrics.listen = Endpoint::parse(*text);
                                             if (!config_.metrics.listen)
                                                 read_.mistake(n, "metrics.listen",
-                                                              fmt::format("'{}' is no address with a port; "
+                                                              fmt::format("{} is no address with a port; "
                                                                           "\"127.0.0.1:9478\" and "
                                                                           "\"[::1]:9478\" are",
-                                                                          *text));
+                                                                          in_quotes(*text)));
                                         }}});
     }
 
@@ -432,7 +435,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name) {
     if (!parsed) {
         const auto& at = parsed.error().source().begin;
         return fail(ErrorCode::config, fmt::format("{}:{}:{}: not TOML: {}", name, at.line, at.column,
-                                                   parsed.error().description()));
+                                                   printable(parsed.error().description(), 300)));
     }
     return Parser(name).parse(parsed.table());
 }

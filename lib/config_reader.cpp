@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "lib/config.h"
+#include "lib/printable.h"
 
 namespace synward {
 namespace {
@@ -51,16 +52,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     return row[b.size()];
 }
 
-// What a user typed, fit for one line of a terminal.
-std::string in_quotes(std::string_view text) {
-    std::string result = "'";
-    for (const char c : text.substr(0, 60)) {
-        const auto byte = static_cast<unsigned char>(c);
-        result += byte < 0x20 || byte == 0x7f ? '?' : c;
-    }
-    return result + (text.size() > 60 ? "...'" : "'");
-}
-
 }  // namespace
 
 std::string_view closest(std::string_view word, const std::vector<std::string_view>& words) {
@@ -83,8 +74,9 @@ void ConfigReader::mistake(const toml::source_region& where, std::string_view ke
         mistakes_.push_back({{UINT32_MAX, 0}, fmt::format("{}: more mistakes are not shown", file_)});
         return;
     }
-    mistakes_.push_back({where.begin, fmt::format("{}:{}:{}: {}{}{}", file_, where.begin.line,
-                                                  where.begin.column, key, key.empty() ? "" : ": ", text)});
+    mistakes_.push_back(
+        {where.begin, fmt::format("{}:{}:{}: {}{}{}", file_, where.begin.line, where.begin.column, key,
+                                  key.empty() ? "" : ": ", printable(text, text.npos))});
 }
 
 std::string ConfigReader::text() const {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/printable.h"
+
 namespace synward {
 namespace {
 
@@ -16,14 +18,6 @@ constexpr std::size_t most_addresses = 2048;
 constexpr std::size_t most_services = SW_SERVICES - 1;
 // "local" among the claims of a port: no service can name this address.
 constexpr Address local_claim{.family = SW_IPV6};
-
-// For messages; names that are refused may hold anything.
-std::string printable(const std::string& name) {
-    std::string result;
-    for (const char c : name.substr(0, SW_NAME_LENGTH))
-        result += static_cast<unsigned char>(c) > 0x20 && c != 0x7f ? c : '?';
-    return result;
-}
 
 }  // namespace
 
@@ -104,7 +98,7 @@ void ServiceReader::service(const toml::table& table) {
     ServiceConfig service;
     service.settings = config_.defaults;
     const auto* name = table.get_as<std::string>("name");
-    const std::string path = name ? fmt::format("service.{}.", printable(name->get()))
+    const std::string path = name ? fmt::format("service.{}.", printable(name->get(), SW_NAME_LENGTH))
                                   : fmt::format("service.{}.", config_.services.size() + 1);
     Fields fields = settings(service.settings, path);
     fields.push_back({"name", [&](const toml::node& n) { service_name(n, path, service); }});
@@ -190,9 +184,9 @@ void ServiceReader::claim(const toml::table& table, const std::string& path, con
         if (everywhere) {
             if (!taken.empty())
                 read_.mistake(*node, path + "port",
-                              fmt::format("{} is already protected by service '{}'; give both services "
+                              fmt::format("{} is already protected by service {}; give both services "
                                           "addresses or different ports",
-                                          port, taken.begin()->second));
+                                          port, in_quotes(taken.begin()->second)));
             taken.try_emplace(Address{}, service.name);
             continue;
         }
@@ -201,8 +195,8 @@ void ServiceReader::claim(const toml::table& table, const std::string& path, con
             if (other != taken.end())
                 read_.mistake(*node, path + "port",
                               fmt::format("{} is already protected on every local address by service "
-                                          "'{}'; give this one other addresses or ports",
-                                          port, other->second));
+                                          "{}; give this one other addresses or ports",
+                                          port, in_quotes(other->second)));
             else
                 taken.try_emplace(local_claim, service.name);
         }
@@ -210,9 +204,9 @@ void ServiceReader::claim(const toml::table& table, const std::string& path, con
             const auto other = taken.contains(Address{}) ? taken.find(Address{}) : taken.find(address);
             if (other != taken.end()) {
                 read_.mistake(*node, path + "port",
-                              fmt::format("{} port {} is already protected by service '{}'; give both "
+                              fmt::format("{} port {} is already protected by service {}; give both "
                                           "services addresses or different ports",
-                                          address.to_string(), port, other->second));
+                                          address.to_string(), port, in_quotes(other->second)));
                 continue;
             }
             taken.try_emplace(address, service.name);

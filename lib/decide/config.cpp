@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "lib/abi/metadata.h"
+#include "lib/printable.h"
 
 namespace synward {
 namespace {
@@ -83,7 +84,8 @@ Result<void> check(const DecideConfig& c) {
     checker.time("deny", c.deny, milliseconds(1000), hours(24 * 24));
     for (const std::string& name : c.deny_set)
         if (name.empty() || name.size() > set_name_most)
-            checker.complain("deny_set is '{}'; a set's name has 1 to {} characters", name, set_name_most);
+            checker.complain("deny_set is {}; a set's name has 1 to {} characters", in_quotes(name),
+                             set_name_most);
     if (c.accept_mask & SW_MARK_ESCALATE_MASK)
         checker.complain("accept_mask is {:#x}; the bits {:#x} are synward's own", c.accept_mask,
                          SW_MARK_ESCALATE_MASK);

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <map>
 
 #include "lib/decide/prefix.h"
+#include "lib/printable.h"
 #include "lib/reasons.h"
 
 namespace synward {
@@ -175,11 +177,12 @@ std::string parse_key(std::string_view key, std::string_view value, TraceEntry& 
     bool good = true;
     if (key == "reason") {
         const auto reason = find_reason(value);
-        if (!reason) return fmt::format("no reason is called '{}'; `synward reasons` lists them", value);
+        if (!reason)
+            return fmt::format("no reason is called {}; `synward reasons` lists them", in_quotes(value));
         event.reason = *reason;
     } else if (key == "shape") {
         const auto shape = parse_shape(value, event.family);
-        if (!shape) return fmt::format("'{}' is no shape; it is LAYOUT/HEADER/HOPS/WSCALE", value);
+        if (!shape) return fmt::format("{} is no shape; it is LAYOUT/HEADER/HOPS/WSCALE", in_quotes(value));
         event.shape = *shape;
     } else if (key == "flags") {
         good = set(event.tcp_flags, value);
@@ -199,20 +202,20 @@ std::string parse_key(std::string_view key, std::string_view value, TraceEntry& 
         good = set(entry.chain, value);
     } else if (key == "known") {
         if (!parse_known(value, entry))
-            return fmt::format("known is '{}'; allowed are none, source, old-source, flow", value);
+            return fmt::format("known is {}; allowed are none, source, old-source, flow", in_quotes(value));
     } else if (key == "decided") {
         if (!entry.decided) entry.decided.emplace();
         if (!parse_decided(value, *entry.decided))
-            return fmt::format("'{}' is no decision; it is VERDICT/REASON", value);
+            return fmt::format("{} is no decision; it is VERDICT/REASON", in_quotes(value));
     } else if (key == "actions") {
         const auto actions = parse_actions(value);
-        if (!actions) return fmt::format("actions are '{}'; they are like stray-drop,report", value);
+        if (!actions) return fmt::format("actions are {}; they are like stray-drop,report", in_quotes(value));
         if (!entry.decided) return "actions stand behind what was decided";
         entry.decided->actions = *actions;
     } else {
-        return fmt::format("unknown key '{}'", key);
+        return fmt::format("unknown key {}", in_quotes(key));
     }
-    return good ? std::string() : fmt::format("'{}' is no number that {} can have", value, key);
+    return good ? std::string() : fmt::format("{} is no number that {} can have", in_quotes(value), key);
 }
 
 std::string parse_line(std::string_view line, TraceEntry& entry) {
@@ -220,31 +223,78 @@ std::string parse_line(std::string_view line, TraceEntry& entry) {
     const std::string_view time = word(line);
     const auto microseconds = number<std::uint64_t>(time);
     if (!microseconds || *microseconds > UINT64_MAX / 1000)
-        return fmt::format("'{}' is no time in microseconds", time);
+        return fmt::format("{} is no time in microseconds", in_quotes(time));
     event.time = *microseconds * 1000;
     const std::string_view kind_word = word(line);
     const auto kind = parse_kind(kind_word);
-    if (!kind) return fmt::format("no kind of event is called '{}'", kind_word);
+    if (!kind) return fmt::format("no kind of event is called {}", in_quotes(kind_word));
     event.kind = *kind;
     const std::string_view from = word(line);
     const std::string_view to = word(line);
     const auto source = parse_endpoint(from, event.source_port);
-    if (!source) return fmt::format("'{}' is no ADDRESS:PORT", from);
+    if (!source) return fmt::format("{} is no ADDRESS:PORT", in_quotes(from));
     const auto destination = parse_endpoint(to, event.destination_port);
-    if (!destination) return fmt::format("'{}' is no ADDRESS:PORT", to);
+    if (!destination) return fmt::format("{} is no ADDRESS:PORT", in_quotes(to));
     if (source->family != destination->family) return "source and destination are of different families";
     event.family = source->family;
     event.source = raw_address(*source);
     event.destination = raw_address(*destination);
     for (std::string_view pair = word(line); !pair.empty(); pair = word(line)) {
         const std::size_t equals = pair.find('=');
-        if (equals == pair.npos) return fmt::format("'{}' is no KEY=VALUE", pair);
+        if (equals == pair.npos) return fmt::format("{} is no KEY=VALUE", in_quotes(pair));
         if (std::string wrong = parse_key(pair.substr(0, equals), pair.substr(equals + 1), entry);
             !wrong.empty())
             return wrong;
     }
     return {};
 }
+
+// A trace, line by line.
+class TraceLines {
+  public:
+    explicit TraceLines(std::string_view name) : name_(name) {}
+
+    Result<void> add(std::string_view line) {
+        number_++;
+        if (line.size() > trace_line_most)
+            return wrong(fmt::format("longer than the {} bytes that a line may have", trace_line_most));
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        if (number_ == 1) {
+            if (line == trace_header) return {};
+            return wrong(fmt::format("a trace begins with the line '{}'", trace_header));
+        }
+        if (line.empty() || line.front() == '#') return {};
+        if (entries_.size() == trace_events_most)
+            return wrong(fmt::format("more than {} events", trace_events_most));
+        TraceEntry entry;
+        if (const std::string what = parse_line(line, entry); !what.empty()) return wrong(what);
+        std::uint64_t& before = last_[entry.chain];
+        if (entry.event.time < before) return wrong("time goes backwards");
+        before = entry.event.time;
+        entries_.push_back(entry);
+        return {};
+    }
+
+    Result<std::vector<TraceEntry>> finish() {
+        if (!number_) return wrong(fmt::format("empty; a trace begins with the line '{}'", trace_header));
+        // Of two chains the daemon writes what each has, not what came first.
+        std::stable_sort(entries_.begin(), entries_.end(), [](const TraceEntry& a, const TraceEntry& b) {
+            return a.event.time < b.event.time;
+        });
+        for (std::size_t i = 0; i < entries_.size(); i++) entries_[i].event.id = i + 1;
+        return std::move(entries_);
+    }
+
+  private:
+    [[nodiscard]] tl::unexpected<Error> wrong(const std::string& what) const {
+        return fail(ErrorCode::config, fmt::format("{}:{}: {}", name_, number_, what));
+    }
+
+    std::string_view name_;
+    std::size_t number_ = 0;
+    std::vector<TraceEntry> entries_;
+    std::map<std::uint16_t, std::uint64_t> last_;  // time of each chain
+};
 
 }  // namespace
 
@@ -299,41 +349,29 @@ std::string trace_line(const TraceEntry& entry) {
 }
 
 Result<std::vector<TraceEntry>> parse_recording(std::string_view text, std::string_view name) {
-    std::vector<TraceEntry> entries;
-    std::map<std::uint16_t, std::uint64_t> last;  // time of each chain
-    std::size_t number_of_line = 0;
-    auto wrong = [&](const std::string& what) {
-        return fail(ErrorCode::config, fmt::format("{}:{}: {}", name, number_of_line, what));
-    };
-    bool header = false;
+    TraceLines lines(name);
     while (!text.empty()) {
-        const std::size_t end = text.find('\n');
-        std::string_view line = text.substr(0, end);
-        text.remove_prefix(end == text.npos ? text.size() : end + 1);
-        number_of_line++;
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        if (!header) {
-            if (line != trace_header)
-                return wrong(fmt::format("a trace begins with the line '{}'", trace_header));
-            header = true;
-            continue;
-        }
-        if (line.empty() || line.front() == '#') continue;
-        if (entries.size() == trace_events_most)
-            return wrong(fmt::format("more than {} events", trace_events_most));
-        TraceEntry entry;
-        if (const std::string what = parse_line(line, entry); !what.empty()) return wrong(what);
-        std::uint64_t& before = last[entry.chain];
-        if (entry.event.time < before) return wrong("time goes backwards");
-        before = entry.event.time;
-        entries.push_back(entry);
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(text.size(), line.size() + 1));
+        if (auto done = lines.add(line); !done) return tl::unexpected(done.error());
     }
-    if (!header) return wrong(fmt::format("empty; a trace begins with the line '{}'", trace_header));
-    // Of two chains the daemon writes what each has, not what came first.
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const TraceEntry& a, const TraceEntry& b) { return a.event.time < b.event.time; });
-    for (std::size_t i = 0; i < entries.size(); i++) entries[i].event.id = i + 1;
-    return entries;
+    return lines.finish();
+}
+
+Result<std::vector<TraceEntry>> read_recording(std::FILE* file, std::string_view name) {
+    TraceLines lines(name);
+    // What is longer is refused, and need not be there as a whole.
+    std::string line;
+    int byte = 0;
+    while (byte != EOF) {
+        line.clear();
+        while ((byte = getc_unlocked(file)) != EOF && byte != '\n' && line.size() <= trace_line_most)
+            line += static_cast<char>(byte);
+        if (std::ferror(file)) return fail_errno(errno, fmt::format("cannot read '{}'", name));
+        if (byte == EOF && line.empty()) break;
+        if (auto done = lines.add(line); !done) return tl::unexpected(done.error());
+    }
+    return lines.finish();
 }
 
 Result<std::vector<FlowEvent>> parse_trace(std::string_view text, std::string_view name) {

@@ -26,6 +26,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +42,7 @@ namespace synward {
 inline constexpr std::string_view trace_header = "synward-trace 1";
 
 inline constexpr std::size_t trace_events_most = 1'000'000;
+inline constexpr std::size_t trace_line_most = 4096;  // bytes, comments too
 
 // A decision as far as a trace has it. Plain data.
 struct TracedDecision {
@@ -78,6 +80,8 @@ struct TraceEntry {
 // In the order of their time, numbered from 1 by `id`. Code `config` names `name`, the
 // line and what is wrong. At most trace_events_most events. Pure.
 [[nodiscard]] Result<std::vector<TraceEntry>> parse_recording(std::string_view text, std::string_view name);
+// The same of what is left of a file, a line at a time: a trace may be larger than the memory.
+[[nodiscard]] Result<std::vector<TraceEntry>> read_recording(std::FILE* file, std::string_view name);
 // The events alone.
 [[nodiscard]] Result<std::vector<FlowEvent>> parse_trace(std::string_view text, std::string_view name);
 

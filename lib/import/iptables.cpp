@@ -9,6 +9,7 @@
 
 #include "lib/import/block.h"
 #include "lib/import/ruleset.h"
+#include "lib/printable.h"
 
 namespace synward {
 namespace {
@@ -314,7 +315,8 @@ struct Section {
 };
 
 tl::unexpected<Error> wrong(unsigned line, std::string_view why, std::string_view text) {
-    return fail(ErrorCode::config, fmt::format("line {}: {}: {}", line, why, text.substr(0, 200)));
+    return fail(ErrorCode::config,
+                fmt::format("line {}: {}: {}", line, printable(why, 500), printable(text, 200)));
 }
 
 // The addresses of a table tell its family where no comment does.

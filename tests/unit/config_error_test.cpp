@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "lib/config.h"
 
@@ -251,6 +252,21 @@ TEST(ConfigError, MetricsNeedAnAddressWithAPort) {
                       HasSubstr("\"127.0.0.1:9478\"")));
     EXPECT_THAT(refusal("[metrics]\nlisten = 9478\n"), HasSubstr("metrics.listen"));
     EXPECT_THAT(refusal("[metrics]\nport = 9478\n"), HasSubstr("metrics.'port'"));
+}
+
+TEST(ConfigError, AreFitForATerminal) {
+    const std::string evil = "\\u001b]0;x\\u0007" + std::string(200, 'x');
+    for (const std::string& text : std::vector<std::string>{
+             "[\"" + evil + "\"]\n", "[daemon]\n\"" + evil + "\" = 1\n",
+             "[daemon]\ninterfaces = [\"\\u001b]0;x\", \"\\u001b]0;x\"]\n",
+             "[decide]\nrecord = \"" + evil + "\"\n", "[decide]\ndeny_set4 = \"" + evil + "\"\n",
+             "[metrics]\nlisten = \"" + evil + "\"\n", "[defaults]\nmode = \"" + evil + "\"\n",
+             "[[service]]\nname = \"" + evil + "\"\nport = 1\n[[service]]\nname = \"b\"\nport = 1\n"}) {
+        const std::string said = refusal(text);
+        EXPECT_THAT(said, HasSubstr("?]0;x")) << text;
+        EXPECT_THAT(said, Not(HasSubstr("\033"))) << text;
+        EXPECT_THAT(said, Not(HasSubstr(std::string(80, 'x')))) << text;
+    }
 }
 
 }  // namespace

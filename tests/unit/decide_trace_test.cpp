@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The text of traces, and whole stories replayed from traces/.
+#include <cstdio>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <sstream>
 
 #include "decide_fixture.h"
@@ -72,6 +74,48 @@ TEST(Trace, RefusesWithLineAndReason) {
     EXPECT_THAT(refusal(head + "1 stray 1.2.3.4:1 1.2.3.4:2 colour=red"), HasSubstr("unknown key 'colour'"));
     EXPECT_THAT(refusal(head + "2 stray 1.2.3.4:1 1.2.3.4:2\n1 stray 1.2.3.4:1 1.2.3.4:2"),
                 HasSubstr("t:4: time goes backwards"));
+}
+
+TEST(Trace, AFileIsReadAsTextIs) {
+    const std::string head = "synward-trace 1\n";
+    const std::string event = "1 stray 1.2.3.4:1 1.2.3.4:2";
+    const std::string longest = "#" + std::string(trace_line_most - 1, 'x');
+    for (const std::string& text : std::vector<std::string>{
+             "", "\n", "synward-trace 1", head, head + event, head + event + "\r\n\n" + event,
+             head + "\n\n" + event + " x", head + longest + "\n" + event, head + longest + "x\n" + event,
+             head + event + "\n" + longest + "x", std::string(10 * trace_line_most, 'x'),
+             head + event + std::string("\0", 1)}) {
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), std::fclose);
+        ASSERT_TRUE(file);
+        std::fwrite(text.data(), 1, text.size(), file.get());
+        std::rewind(file.get());
+        const auto read = read_recording(file.get(), "t");
+        const auto parsed = parse_recording(text, "t");
+        ASSERT_EQ(read.has_value(), parsed.has_value()) << text;
+        if (read) {
+            EXPECT_EQ(read->size(), parsed->size()) << text;
+        } else {
+            EXPECT_EQ(read.error().message, parsed.error().message);
+        }
+    }
+    EXPECT_EQ(refusal(head + longest), "accepted");
+    EXPECT_THAT(refusal(head + event + "\n" + longest + "x\n"), HasSubstr("t:3: longer than the 4096 bytes"));
+}
+
+TEST(Trace, ARefusalIsFitForATerminal) {
+    const std::string evil = "\033]0;x\a" + std::string(200, 'x');
+    const std::string head = "synward-trace 1\n1 ";
+    const std::string event = head + "stray 1.2.3.4:1 1.2.3.4:2 ";
+    for (const std::string& text :
+         {"synward-trace 1\n" + evil, head + evil, head + "stray " + evil, head + "stray 1.2.3.4:1 " + evil,
+          event + evil, event + evil + "=1", event + "ttl=" + evil, event + "reason=" + evil,
+          event + "shape=" + evil, event + "known=" + evil, event + "decided=" + evil,
+          event + "actions=" + evil}) {
+        const std::string said = refusal(text);
+        EXPECT_THAT(said, HasSubstr("'?]0;x?xxx")) << text;
+        EXPECT_THAT(said, HasSubstr("x...'")) << text;
+        EXPECT_LT(said.size(), 160u) << text;
+    }
 }
 
 TEST(Trace, ARecordingIsReadAndWrittenBack) {
