@@ -7,8 +7,6 @@
 #include <pcap/pcap.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 
 #include "lib/replay/link_type.h"
 
@@ -18,30 +16,27 @@ void Capture::Close::operator()(pcap* file) const {
     pcap_close(file);
 }
 
-Capture::Capture(File file, std::string path, const Mac& host)
-    : file_(std::move(file)), path_(std::move(path)), host_(host), link_type_(pcap_datalink(file_.get())) {
-    const char* name = pcap_datalink_val_to_description(link_type_);
-    link_type_name_ = name ? name : fmt::format("link type {}", link_type_);
+Capture::Capture(File file, std::string name, const Mac& host)
+    : file_(std::move(file)), name_(std::move(name)), host_(host), link_type_(pcap_datalink(file_.get())) {
+    const char* link = pcap_datalink_val_to_description(link_type_);
+    link_type_name_ = link ? link : fmt::format("link type {}", link_type_);
 }
 
-Result<Capture> Capture::open(const std::string& path, const Mac& host) {
-    std::FILE* stream = path == "-" ? stdin : std::fopen(path.c_str(), "re");
-    if (!stream) return fail_errno(errno, fmt::format("cannot open the capture file {}", path));
+Result<Capture> Capture::read(Stream stream, const std::string& name, const Mac& host) {
     char why[PCAP_ERRBUF_SIZE] = "";
-    File file(pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, why));
-    if (!file) {
-        if (stream != stdin) std::fclose(stream);
+    File file(pcap_fopen_offline_with_tstamp_precision(stream.get(), PCAP_TSTAMP_PRECISION_NANO, why));
+    if (!file)
         return fail(ErrorCode::usage,
                     fmt::format("{} is no capture file that libpcap reads ({}); make one with `tcpdump -w`",
-                                path, why));
-    }
-    Capture capture(std::move(file), path, host);
+                                name, why));
+    (void)stream.release();  // pcap_close() closes it
+    Capture capture(std::move(file), name, host);
     if (!link_type_known(capture.link_type_))
         return fail(
             ErrorCode::usage,
             fmt::format("{}: packets of the link type '{}' cannot be replayed; capture on an Ethernet "
                         "interface, or on 'any'",
-                        path, capture.link_type_name_));
+                        name, capture.link_type_name_));
     return capture;
 }
 
@@ -53,7 +48,7 @@ Result<bool> Capture::next(Packet& packet) {
         if (got == PCAP_ERROR_BREAK) return false;
         if (got != 1)
             return fail(ErrorCode::system,
-                        fmt::format("{}: behind packet {}: {}", path_, count_, pcap_geterr(file_.get())));
+                        fmt::format("{}: behind packet {}: {}", name_, count_, pcap_geterr(file_.get())));
         packet.number = ++count_;
         packet.time = header->ts.tv_sec * 1'000'000'000LL + header->ts.tv_usec;
         packet.length = std::max(header->len, header->caplen);

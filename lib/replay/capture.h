@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,9 +42,10 @@ bool to_ethernet(int link_type, std::span<const std::uint8_t> captured, const Ma
 // Move-only.
 class Capture {
   public:
-    // Code `missing`: no such file; `usage`: it is no capture file, or one of a link
-    // type that has no IP packets. "-" is standard input.
-    [[nodiscard]] static Result<Capture> open(const std::string& path, const Mac& host);
+    using Stream = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+    // Of an open file, or a pipe, which messages call `name`. Code `usage`: it is no capture, or
+    // one of a link type that has no IP packets.
+    [[nodiscard]] static Result<Capture> read(Stream stream, const std::string& name, const Mac& host);
 
     // The next packet, into `packet`; false at the end. A file that ends within a packet
     // is an error, after all packets before it.
@@ -57,10 +59,10 @@ class Capture {
         void operator()(pcap* file) const;
     };
     using File = std::unique_ptr<pcap, Close>;
-    Capture(File file, std::string path, const Mac& host);
+    Capture(File file, std::string name, const Mac& host);
 
     File file_;
-    std::string path_;
+    std::string name_;
     Mac host_;
     int link_type_;
     std::string link_type_name_;

@@ -259,8 +259,8 @@ TEST(ConfigError, AreFitForATerminal) {
     for (const std::string& text : std::vector<std::string>{
              "[\"" + evil + "\"]\n", "[daemon]\n\"" + evil + "\" = 1\n",
              "[daemon]\ninterfaces = [\"\\u001b]0;x\", \"\\u001b]0;x\"]\n",
-             "[decide]\nrecord = \"" + evil + "\"\n", "[decide]\ndeny_set4 = \"" + evil + "\"\n",
-             "[metrics]\nlisten = \"" + evil + "\"\n", "[defaults]\nmode = \"" + evil + "\"\n",
+             "[decide]\nrecord = \"" + evil + "\"\n", "[metrics]\nlisten = \"" + evil + "\"\n",
+             "[defaults]\nmode = \"" + evil + "\"\n",
              "[[service]]\nname = \"" + evil + "\"\nport = 1\n[[service]]\nname = \"b\"\nport = 1\n"}) {
         const std::string said = refusal(text);
         EXPECT_THAT(said, HasSubstr("?]0;x")) << text;

@@ -21,6 +21,7 @@
 #include "tools/cli/context.h"
 #include "tools/cli/output.h"
 #include "tools/cli/packet_text.h"
+#include "tools/cli/replay_input.h"
 #include "tools/cli/replay_trace.h"
 #include "tools/cli/table.h"
 #include "tools/cli/target.h"
@@ -145,15 +146,15 @@ Result<Setting> set_up(const ReplayParameters& parameters) {
 
 class Session {
   public:
-    Session(const ReplayParameters& parameters, const Context& context, Setting setting)
-        : parameters_(parameters), context_(context), setting_(std::move(setting)) {
+    Session(const ReplayParameters& parameters, const Context& context, ReplayInput& input, Setting setting)
+        : parameters_(parameters), context_(context), input_(input), setting_(std::move(setting)) {
         for (const std::string& name : parameters.reasons) wanted_.insert(*find_reason(name));
     }
 
     Result<void> run() {
-        if (parameters_.file != "-")
+        if (input_.seekable())
             if (auto done = look_ahead(); !done) return done;
-        auto capture = replay::Capture::open(parameters_.file, setting_.mac);
+        auto capture = open();
         if (!capture) return tl::unexpected(capture.error());
         if (!context_.json && !parameters_.summary) fmt::print("# {}\n", setting_.text);
         replay::Packet packet;
@@ -180,9 +181,15 @@ class Session {
         return ports[view.packet.source_port] && !ports[view.packet.destination_port];
     }
 
+    Result<replay::Capture> open() {
+        auto stream = input_.stream();
+        if (!stream) return tl::unexpected(stream.error());
+        return replay::Capture::read(std::move(*stream), parameters_.file, setting_.mac);
+    }
+
     // Which connections did the host have that captured? Those it spoke on.
     Result<void> look_ahead() {
-        auto capture = replay::Capture::open(parameters_.file, setting_.mac);
+        auto capture = open();
         if (!capture) return tl::unexpected(capture.error());
         replay::Packet packet;
         for (std::uint64_t n = 0; !parameters_.limit || n < parameters_.limit; n++) {
@@ -367,13 +374,14 @@ class Session {
 
     const ReplayParameters& parameters_;
     const Context& context_;
+    ReplayInput& input_;
     Setting setting_;
     Connections connections_;
     std::set<unsigned> wanted_;
     Counts counts_;
 };
 
-Result<void> replay_recorded(const ReplayParameters& parameters, bool as_json) {
+Result<void> replay_recorded(const ReplayParameters& parameters, ReplayInput& input, bool as_json) {
     if (!parameters.mode.empty() || !parameters.mac.empty())
         return fail(ErrorCode::usage, "--mode and --mac are for captured packets, not for a trace of events");
     TraceParameters trace{.file = parameters.file,
@@ -384,7 +392,7 @@ Result<void> replay_recorded(const ReplayParameters& parameters, bool as_json) {
                           .verbose = parameters.verbose,
                           .json = as_json};
     for (const std::string& name : parameters.reasons) trace.reasons.insert(*find_reason(name));
-    return replay_trace(trace);
+    return replay_trace(input, trace);
 }
 
 std::string check_reason(const std::string& name) {
@@ -411,7 +419,7 @@ void add_replay(CLI::App& app, Context& context) {
         "more by the deciders of --config",
         "tcpdump -w attack.pcap -i eth0 -c 100000 tcp port 443\n  synward replay attack.pcap -c "
         "/etc/synward/synward.toml --summary");
-    command->add_option("FILE", parameters->file, "pcap or pcapng, - is standard input; or a trace of events")
+    command->add_option("FILE", parameters->file, "pcap or pcapng, or a trace of events; - is standard input")
         ->required()
         ->type_name("FILE");
     command
@@ -446,10 +454,12 @@ void add_replay(CLI::App& app, Context& context) {
     command->add_flag("-v,--verbose", parameters->verbose, "Print what each reason means, too");
     command->callback([parameters, &context] {
         context.work = [=, &context]() -> Result<void> {
-            if (is_trace(parameters->file)) return replay_recorded(*parameters, context.json);
+            auto input = ReplayInput::open(parameters->file);
+            if (!input) return tl::unexpected(input.error());
+            if (input->is_trace()) return replay_recorded(*parameters, *input, context.json);
             auto setting = set_up(*parameters);
             if (!setting) return tl::unexpected(setting.error());
-            return Session(*parameters, context, std::move(*setting)).run();
+            return Session(*parameters, context, *input, std::move(*setting)).run();
         };
     });
 }

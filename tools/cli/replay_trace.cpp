@@ -3,12 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <sstream>
 #include <vector>
 
 #include "lib/config.h"
@@ -126,27 +123,19 @@ Result<CompiledPolicy> policy_of(Config& config, const TraceParameters& paramete
 
 }  // namespace
 
-bool is_trace(const std::string& file) {
-    if (file == "-") return false;
-    std::ifstream in(file, std::ios::binary);
-    std::string begin(trace_header.size(), '\0');
-    return in.read(begin.data(), static_cast<std::streamsize>(begin.size())) && begin == trace_header;
-}
-
-Result<void> replay_trace(const TraceParameters& parameters) {
+Result<void> replay_trace(ReplayInput& input, const TraceParameters& parameters) {
     if (parameters.config.empty())
-        return fail(ErrorCode::usage, fmt::format("'{}' is a trace of events; say with --config which file "
-                                                  "has the services and [decide]",
-                                                  parameters.file));
+        return fail(ErrorCode::usage,
+                    fmt::format("'{}' is no capture; of a trace of events, say with --config which file "
+                                "has the services and [decide]",
+                                parameters.file));
     auto config = load_config(parameters.config);
     if (!config) return tl::unexpected(config.error());
     const auto policy = policy_of(*config, parameters);
     if (!policy) return tl::unexpected(policy.error());
-    std::ifstream in(parameters.file, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    if (!in) return fail_errno(errno, fmt::format("cannot read '{}'", parameters.file));
-    const auto entries = parse_recording(text.str(), parameters.file);
+    const auto stream = input.stream();
+    if (!stream) return tl::unexpected(stream.error());
+    const auto entries = read_recording(stream->get(), parameters.file);
     if (!entries) return tl::unexpected(entries.error());
     auto replay = TraceReplay::create(config->decide, *policy);
     if (!replay) return tl::unexpected(replay.error());

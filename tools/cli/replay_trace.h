@@ -7,14 +7,12 @@
 #include <string>
 
 #include "lib/result.h"
+#include "tools/cli/replay_input.h"
 
 namespace synward::cli {
 
-// Whether the file begins as a trace does; not of standard input.
-[[nodiscard]] bool is_trace(const std::string& file);
-
 struct TraceParameters {
-    std::string file;
+    std::string file;    // what messages call it
     std::string config;  // of the deciders and services
     std::string device;  // whose addresses are local
     std::uint64_t limit = 0;
@@ -23,6 +21,6 @@ struct TraceParameters {
     bool verbose = false;
     bool json = false;
 };
-[[nodiscard]] Result<void> replay_trace(const TraceParameters& parameters);
+[[nodiscard]] Result<void> replay_trace(ReplayInput& input, const TraceParameters& parameters);
 
 }  // namespace synward::cli
