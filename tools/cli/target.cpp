@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace synward::cli {
 
 void add_devices(CLI::App* command, std::vector<std::string>& devices) {
@@ -48,6 +50,10 @@ Result<std::vector<Instance>> find_instances(const std::vector<std::string>& dev
     for (const std::string& device : devices) {
         const auto interface = find_interface(device);
         if (!interface) return tl::unexpected(interface.error());
+        // Named twice, or by another of its names.
+        if (std::any_of(instances.begin(), instances.end(),
+                        [&](const Instance& one) { return one.interface().index == interface->index; }))
+            continue;
         auto instance = Instance::find(*interface);
         if (!instance) return tl::unexpected(instance.error());
         instances.push_back(std::move(*instance));
