@@ -27,7 +27,13 @@ Result<void> run(const std::string& path, const Context& context) {
         }
         return tl::unexpected(config.error());
     }
-    const auto findings = preflight(*config, Depth::all);
+    auto findings = preflight(*config, Depth::all);
+    if (!check_interfaces(*config, path))
+        findings.push_back({Severity::warning,
+                            fmt::format("{}:{}:{}", path, config->daemon.line, config->daemon.column),
+                            "synwardd needs daemon.interfaces, and does not start without; `synward load` "
+                            "takes the config as it is",
+                            "name the interfaces to protect, as interfaces = [\"eth0\"] under [daemon]"});
     if (context.json) {
         print_json({{"config", path},
                     {"valid", true},
