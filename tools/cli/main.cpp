@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <sstream>
 #include <system_error>
 
 #include "lib/exit_status.h"
@@ -96,7 +97,10 @@ int main(int argc, char** argv) {
         app.parse(*words);
     } catch (const CLI::Success& success) {
         return end(with_output([&]() -> Result<void> {
-            app.exit(success);
+            // The parser would flush it, and lose why that failed.
+            std::ostringstream out;
+            app.exit(success, out, out);
+            fmt::print("{}", out.str());
             return {};
         }));
     } catch (const CLI::ParseError& error) {
