@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -27,18 +28,36 @@ namespace {
 
 constexpr int pause_ms = 50;  // a queue then holds 80,000 events a second
 
-// Whether there is such a file. Anything but a recording, which the daemon may move away, is an error.
-Result<bool> is_there(const std::string& path) {
+enum class There { nothing, no_event, events };
+
+// Lines that begin with # say no more than when it was made.
+bool has_events(int file) {
+    std::array<char, 4096> part;
+    bool begins = true;  // a line
+    for (off_t at = trace_header.size() + 1;;) {
+        const ssize_t got = pread(file, part.data(), part.size(), at);
+        // What cannot be read may be worth keeping.
+        if (got <= 0) return got < 0;
+        for (const char c : std::string_view(part.data(), static_cast<std::size_t>(got))) {
+            if (begins && c != '#' && c != '\n') return true;
+            begins = c == '\n';
+        }
+        at += got;
+    }
+}
+
+// Anything but a recording, which the daemon may move away, is an error.
+Result<There> what_is_there(const std::string& path) {
     // A pipe would keep us waiting for its reader.
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (!file && errno == ENOENT) return false;
+    if (!file && errno == ENOENT) return There::nothing;
     struct stat about {};
     std::array<char, trace_header.size()> begin{};
     const bool regular = file && !fstat(file.get(), &about) && S_ISREG(about.st_mode);
     const ssize_t got = regular ? read(file.get(), begin.data(), begin.size()) : -1;
     if (got == 0 || (got == static_cast<ssize_t>(begin.size()) &&
                      std::string_view(begin.data(), begin.size()) == trace_header))
-        return true;
+        return has_events(file.get()) ? There::events : There::no_event;
     return fail(ErrorCode::config, fmt::format("'{}' is there and no recording, so that it stays as it is; "
                                                "name another file as decide.record",
                                                path));
@@ -46,16 +65,28 @@ Result<bool> is_there(const std::string& path) {
 
 Result<Descriptor> make_file(const std::string& path) {
     const std::string old = path + ".old";
-    for (const std::string& one : {old, path}) {
-        const auto there = is_there(one);
-        if (!there) return tl::unexpected(there.error());
-        if (*there && one == path && rename(path.c_str(), old.c_str()))
-            return fail_errno(errno, fmt::format("cannot rename '{}'", path));
-    }
+    if (const auto there = what_is_there(old); !there) return tl::unexpected(there.error());
+    const auto there = what_is_there(path);
+    if (!there) return tl::unexpected(there.error());
+    // One without events, as a full disk leaves it, is not worth the one before it.
+    if (*there == There::events && rename(path.c_str(), old.c_str()))
+        return fail_errno(errno, fmt::format("cannot rename '{}'", path));
+    if (*there == There::no_event && unlink(path.c_str()))
+        return fail_errno(errno, fmt::format("cannot remove '{}'", path));
     // Addresses are personal data.
     Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) return fail_errno(errno, fmt::format("cannot make '{}'", path));
     return file;
+}
+
+// Of whole lines, behind the one that begins a trace.
+std::uint64_t count_events(std::string_view lines) {
+    std::uint64_t events = 0;
+    while (!lines.empty()) {
+        events += lines.front() != '#' && !lines.starts_with(trace_header);
+        lines.remove_prefix(std::min(lines.size(), lines.find('\n') + 1));
+    }
+    return events;
 }
 
 }  // namespace
@@ -166,7 +197,6 @@ void Recorder::drain(Source& source) {
 bool Recorder::append(const std::string& line) {
     const std::uint64_t bytes = bytes_.load(std::memory_order_relaxed) + line.size() + 1;
     if (bytes > config_.limit || events_.load(std::memory_order_relaxed) == trace_events_most) {
-        full_.store(true, std::memory_order_relaxed);
         end({});
         return false;
     }
@@ -186,12 +216,16 @@ void Recorder::write_out() {
             const std::string why =
                 fail_errno(errno, fmt::format("cannot write to '{}'", config_.file)).value().message;
             // Half a line would be another event, or none.
-            const std::string_view there = std::string_view(buffer_).substr(0, buffer_.size() - rest.size());
-            const std::size_t lines = there.rfind('\n') == there.npos ? 0 : there.rfind('\n') + 1;
-            if (ftruncate(file_.get(), static_cast<off_t>(written_ + lines)))
+            const std::string_view all = buffer_;
+            const auto newline = all.substr(0, all.size() - rest.size()).rfind('\n');
+            const std::size_t whole = newline == all.npos ? 0 : newline + 1;
+            if (ftruncate(file_.get(), static_cast<off_t>(written_ + whole)))
                 spdlog::warn("the last line of '{}' is not whole", config_.file);
             const std::lock_guard lock(mutex_);
+            events_.fetch_sub(count_events(all.substr(whole)), std::memory_order_relaxed);
+            bytes_.store(written_ + whole, std::memory_order_relaxed);
             end(why);
+            buffer_.resize(whole);
             break;
         }
         rest.remove_prefix(static_cast<std::size_t>(written));
@@ -202,14 +236,16 @@ void Recorder::write_out() {
 
 // Under the lock.
 void Recorder::end(std::string problem) {
-    if (std::exchange(ended_, true)) return;
+    // What cannot be written may be the last that the limit allowed.
+    if (std::exchange(ended_, true) && problem.empty()) return;
+    full_.store(problem.empty(), std::memory_order_relaxed);
     for (const Source& source : sources_) source.queue->on_.store(false, std::memory_order_relaxed);
     sources_.clear();
     problem_ = std::move(problem);
     if (problem_.empty())
         spdlog::info("the recording '{}' is full: nothing more is written", config_.file);
     else
-        spdlog::error("nothing more is recorded: {}", problem_);
+        spdlog::error("nothing more is recorded until a reload: {}", problem_);
 }
 
 }  // namespace synward

@@ -54,8 +54,8 @@ class Recorder {
         [[nodiscard]] bool ended() const { return full || !problem.empty(); }
     };
 
-    // Makes the file, for its owner alone. A recording that is there becomes FILE.old; code
-    // `config` for anything else that is there.
+    // Makes the file, for its owner alone. A recording with events that is there becomes FILE.old;
+    // code `config` for anything else that is there.
     [[nodiscard]] static Result<std::unique_ptr<Recorder>> start(const RecordConfig& config);
     Recorder(const Recorder&) = delete;
     Recorder& operator=(const Recorder&) = delete;

@@ -174,10 +174,36 @@ TEST_F(RecorderTest, ADiskThatIsFullLeavesWholeLines) {
     setrlimit(RLIMIT_FSIZE, &before);
     std::signal(SIGXFSZ, ignored);
     ASSERT_TRUE(ended);
-    EXPECT_THAT(recorder->status().problem, HasSubstr("cannot write to"));
+    const auto status = recorder->status();
+    EXPECT_THAT(status.problem, HasSubstr("cannot write to"));
     recorder.reset();
     EXPECT_THAT(read(config_.file), testing::EndsWith("\n"));
     EXPECT_GT(recorded().size(), 10u);
+    EXPECT_EQ(recorded().size(), status.events);
+    EXPECT_EQ(std::filesystem::file_size(config_.file), status.bytes);
+}
+
+TEST_F(RecorderTest, AFullDiskDoesNotCostTheRecordingBeforeIt) {
+    auto recorder = start();
+    ASSERT_TRUE(recorder);
+    Chain chain(decide_, shared_, keys_);
+    const auto queue = std::make_shared<TraceQueue>();
+    recorder->add(queue);
+    decide(*queue, chain, stray(1), begin);
+    recorder.reset();
+    const std::string kept = read(config_.file);
+    ASSERT_EQ(recorded().size(), 1u);
+    // What is left where nothing could be written, or little: no line, or no event.
+    for (const std::string& next :
+         {std::string(), std::string(trace_header) + "\n", std::string(trace_header) + "\n# now\n"}) {
+        recorder = start();
+        ASSERT_TRUE(recorder);
+        recorder.reset();
+        EXPECT_EQ(read(config_.file + ".old"), kept);
+        std::ofstream(config_.file) << next;
+    }
+    recorder = start();
+    EXPECT_EQ(read(config_.file + ".old"), kept);
 }
 
 TEST_F(RecorderTest, WhatFindsNoRoomIsCounted) {
