@@ -26,7 +26,8 @@ constexpr std::chrono::seconds lost_pause{60};  // between two lines about lost 
 // Between two readings because reports were lost: who opens and closes connections by the
 // hundred thousand shall not make us do nothing else.
 constexpr std::chrono::seconds reading_pause{5};
-constexpr int reading_share = 20;  // of the time that the one before took
+constexpr int reading_share = 20;      // of the time that the one before took
+constexpr unsigned most_failures = 6;  // after a reading that failed the pause doubles so often
 
 std::atomic<std::uint64_t> lost_count{0};
 
@@ -108,18 +109,19 @@ void FlowSync::tell_lost() {
 
 // What was lost is not known, so everything is in doubt until it is found in the kernel.
 void FlowSync::reconcile() {
-    doubtful_ = false;
     const auto begun = Clock::now();
     follower_->doubt();
     const auto listed =
         source_.list([&](std::span<const FlowTuple> existing) { follower_->confirm(existing); });
     follower_->settle(listed.has_value());
-    if (!listed && !std::exchange(listing_complained_, true))
-        spdlog::warn("connections that ended unseen stay in the flow table until others take their place: {}",
+    // Until one was whole, nothing says that no more reports will be lost to remind us of it.
+    doubtful_ = !listed;
+    if (!listed && failures_ == 0)
+        spdlog::warn("connections that ended unseen stay in the flow table until all can be read: {}",
                      listed.error().message);
-    if (listed) listing_complained_ = false;
-    next_reading_ =
-        Clock::now() + std::max<Clock::duration>(reading_pause, reading_share * (Clock::now() - begun));
+    const auto pause = reading_pause * (listed ? 1 : 1 << failures_);
+    failures_ = listed ? 0 : std::min(failures_ + 1, most_failures);
+    next_reading_ = Clock::now() + std::max<Clock::duration>(pause, reading_share * (Clock::now() - begun));
 }
 
 void FlowSync::run() {

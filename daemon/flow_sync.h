@@ -70,9 +70,9 @@ class FlowSync {
     std::vector<FlowTuple> gone_;
     Descriptor stop_;
     bool complained_ = false;
-    bool listing_complained_ = false;
     std::chrono::steady_clock::time_point tell_again_{};
-    bool doubtful_ = false;  // reports were lost since the connections were last read
+    bool doubtful_ = false;  // reports were lost since the connections were last read as a whole
+    unsigned failures_ = 0;  // readings in a row that were not whole
     std::chrono::steady_clock::time_point next_reading_{};
     std::thread thread_;
 };

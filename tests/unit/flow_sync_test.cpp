@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -29,6 +30,11 @@ class Follower : public FlowFollower {
         const std::lock_guard lock(mutex_);
         doubts_++;
         confirmed_.clear();
+        if (doubts_ > failing_) return;
+        // No socket to list with.
+        EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &files_), 0);
+        const rlimit none{.rlim_cur = 0, .rlim_max = files_.rlim_max};
+        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
     }
     void confirm(std::span<const FlowTuple> flows) override {
         const std::lock_guard lock(mutex_);
@@ -37,6 +43,10 @@ class Follower : public FlowFollower {
     void settle(bool all) override {
         const std::lock_guard lock(mutex_);
         settled_ += all;
+        if (doubts_ <= failing_) {
+            EXPECT_FALSE(all);
+            EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &files_), 0);
+        }
         changed_.notify_all();
     }
 
@@ -49,11 +59,13 @@ class Follower : public FlowFollower {
     std::size_t ended_ = 0;
     unsigned doubts_ = 0;
     unsigned settled_ = 0;
+    unsigned failing_ = 0;  // so many listings
     std::vector<FlowTuple> confirmed_;
 
   private:
     std::mutex mutex_;
     std::condition_variable changed_;
+    rlimit files_{};
 };
 
 sockaddr_in here(std::uint16_t port) {
@@ -94,6 +106,16 @@ struct FlowSyncTest : testing::Test {
         return c;
     }
 
+    // More ends than the smallest socket can hold.
+    static void lose_reports() {
+        const Descriptor link(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        for (std::uint16_t port = 20000; port < 20500; port++) {
+            const sockaddr_in to = here(port);
+            (void)sendto(link.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+        }
+        run("conntrack -F");
+    }
+
     TestNamespace space_;
     Descriptor listener_;
 };
@@ -122,13 +144,8 @@ TEST_F(FlowSyncTest, FindsOutWhatIsGoneAfterReportsWereLost) {
         const linger now{.l_onoff = 1, .l_linger = 0};
         ASSERT_EQ(setsockopt(ends.client.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
     }
-    const Descriptor link(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    for (std::uint16_t port = 20000; port < 20500; port++) {
-        const sockaddr_in to = here(port);
-        (void)sendto(link.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
-    }
     const std::uint64_t before = FlowSync::lost();
-    run("conntrack -F");
+    lose_reports();
     ASSERT_TRUE(follower.wait([](const Follower& f) { return f.settled_ > 0; }));
     EXPECT_GT(FlowSync::lost(), before);
     const auto confirmed = [&](const FlowTuple& flow) {
@@ -138,6 +155,21 @@ TEST_F(FlowSyncTest, FindsOutWhatIsGoneAfterReportsWereLost) {
     };
     EXPECT_TRUE(confirmed(lives.at_server())) << "its socket is there";
     EXPECT_FALSE(confirmed(gone));
+}
+
+TEST_F(FlowSyncTest, ReadsAgainWhatCouldNotBeRead) {
+    Follower follower;
+    // More may be lost right after the first.
+    follower.failing_ = 2;
+    const auto sync = FlowSync::start(follower, 1);
+    ASSERT_TRUE(sync) << sync.error().message;
+    lose_reports();
+    ASSERT_TRUE(follower.wait([](const Follower& f) { return f.doubts_ == 2; }));
+    const auto begun = std::chrono::steady_clock::now();
+    const std::uint64_t lost = FlowSync::lost();
+    ASSERT_TRUE(follower.wait([](const Follower& f) { return f.settled_ > 0; }));
+    EXPECT_EQ(FlowSync::lost(), lost) << "nothing else asked for it";
+    EXPECT_GT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(2)) << "not at once";
 }
 
 }  // namespace
