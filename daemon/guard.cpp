@@ -58,6 +58,7 @@ void Guard::drop(State state, std::string problem) {
     instance_.reset();
     notes_.clear();
     behind_ = blocked_ = false;
+    owed_.reset();
     state_ = state;
     problem_ = std::move(problem);
 }
@@ -244,7 +245,12 @@ void Guard::take(const Event& event) {
 }
 
 void Guard::learn(bool anyway) {
+    learn(anyway, short_lock_patience);
+}
+
+void Guard::learn(bool anyway, std::chrono::milliseconds patience) {
     if (!instance_) return;
+    anyway |= std::exchange(owed_, std::nullopt).value_or(false);
     const auto states = instance_->states();
     if (!states) {
         spdlog::error("{}: {}", name_, states.error().message);
@@ -253,7 +259,11 @@ void Guard::learn(bool anyway) {
     const bool wanted = std::any_of(states->begin(), states->end(),
                                     [&](const ServiceState& s) { return s.armed && (anyway || !s.trusted); });
     if (!wanted) return;
-    const auto held = lock();
+    const auto held = InterfaceLock::take(instance_->interface(), InterfaceLock::Part::policy, patience);
+    if (!held && held.error().code == ErrorCode::busy) {
+        owed_ = anyway;
+        return;
+    }
     const auto now = std::chrono::steady_clock::now();
     const bool young = now - renewed_ < shortest_generation;
     const auto gained =
@@ -379,6 +389,7 @@ bool Guard::unblock(const Config& config) {
 Guard::Followed Guard::follow_sysctls(const Config& config) {
     if (blocked_) return {.services = unblock(config)};
     if (!instance_) return {};
+    if (owed_) learn(*owed_, 0ms);
     const Sysctls now = read_sysctls(name_);
     const bool changed = !(now == sysctls_);
     if (!changed && !behind_) return {};

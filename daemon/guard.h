@@ -66,7 +66,8 @@ class Guard {
     void release();
 
     // Walks over the sockets when a service is armed whose filter is not
-    // complete, or `anyway` when any is armed.
+    // complete, or `anyway` when any is armed. Where somebody else writes,
+    // that is done when they are done: all else would wait meanwhile.
     void learn(bool anyway);
     // Walks before its time where the filter of known connections fills up or just changed its
     // size; to be called every few seconds.
@@ -99,6 +100,7 @@ class Guard {
     [[nodiscard]] std::string not_protected() const;
     std::optional<InterfaceLock> lock_or_later();
     Result<void> read_events();
+    void learn(bool anyway, std::chrono::milliseconds patience);
     void refresh_policy();
     void take_notes(const CompiledPolicy& policy);
     void take(const Event& event);
@@ -110,8 +112,9 @@ class Guard {
     State state_ = State::absent;
     std::string problem_;
     // Another writer held the lock; see follow_sysctls().
-    bool behind_ = false;   // a change of the services
-    bool blocked_ = false;  // the whole policy
+    std::optional<bool> owed_;  // what learn() was called with
+    bool behind_ = false;       // a change of the services
+    bool blocked_ = false;      // the whole policy
     std::optional<Instance> instance_;
     std::optional<EventReader> events_;
     EventLoop::Watch watch_ = 0;
