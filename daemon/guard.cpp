@@ -269,7 +269,7 @@ void Guard::learn(bool anyway, std::chrono::milliseconds patience) {
     const auto gained =
         held ? instance_->learn(object_, young ? Instance::Filter::keep : Instance::Filter::fit)
              : tl::unexpected(held.error());
-    if (!young) renewed_ = now;
+    if (held && !young) renewed_ = now;
     malloc_trim(0);
     if (!gained)
         // Connections live on without it: the program asks the kernel for each packet.
