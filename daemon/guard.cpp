@@ -22,7 +22,6 @@ using namespace std::chrono_literals;
 
 // For another writer, while all else waits: a command that loads the programs takes seconds.
 constexpr auto lock_patience = 5s;
-// For what is tried again a second later.
 constexpr auto short_lock_patience = 500ms;
 // A connection is put into the filter before it has a socket, and a walk finds only sockets. It
 // lives through one renewal, so that two must not follow each other at once.
@@ -131,8 +130,13 @@ Result<InterfaceLock> Guard::lock() const {
     return InterfaceLock::take(instance_->interface(), InterfaceLock::Part::policy, lock_patience);
 }
 
+// Short for what is tried again a second later, and none for what was: all else waits meanwhile.
+std::chrono::milliseconds Guard::patience() const {
+    return behind_ || owed_ ? 0ms : short_lock_patience;
+}
+
 std::optional<InterfaceLock> Guard::lock_or_later() {
-    auto lock = InterfaceLock::take(instance_->interface(), InterfaceLock::Part::policy, short_lock_patience);
+    auto lock = InterfaceLock::take(instance_->interface(), InterfaceLock::Part::policy, patience());
     if (lock) return std::move(*lock);
     if (!std::exchange(behind_, true))
         spdlog::warn("{}: {}; a change of the policy waits for it", name_, lock.error().message);
@@ -245,11 +249,8 @@ void Guard::take(const Event& event) {
 }
 
 void Guard::learn(bool anyway) {
-    learn(anyway, short_lock_patience);
-}
-
-void Guard::learn(bool anyway, std::chrono::milliseconds patience) {
     if (!instance_) return;
+    const auto wait = patience();
     anyway |= std::exchange(owed_, std::nullopt).value_or(false);
     const auto states = instance_->states();
     if (!states) {
@@ -259,7 +260,7 @@ void Guard::learn(bool anyway, std::chrono::milliseconds patience) {
     const bool wanted = std::any_of(states->begin(), states->end(),
                                     [&](const ServiceState& s) { return s.armed && (anyway || !s.trusted); });
     if (!wanted) return;
-    const auto held = InterfaceLock::take(instance_->interface(), InterfaceLock::Part::policy, patience);
+    const auto held = InterfaceLock::take(instance_->interface(), InterfaceLock::Part::policy, wait);
     if (!held && held.error().code == ErrorCode::busy) {
         owed_ = anyway;
         return;
@@ -389,7 +390,7 @@ bool Guard::unblock(const Config& config) {
 Guard::Followed Guard::follow_sysctls(const Config& config) {
     if (blocked_) return {.services = unblock(config)};
     if (!instance_) return {};
-    if (owed_) learn(*owed_, 0ms);
+    if (owed_) learn(*owed_);
     const Sysctls now = read_sysctls(name_);
     const bool changed = !(now == sysctls_);
     if (!changed && !behind_) return {};

@@ -100,7 +100,7 @@ class Guard {
     [[nodiscard]] std::string not_protected() const;
     std::optional<InterfaceLock> lock_or_later();
     Result<void> read_events();
-    void learn(bool anyway, std::chrono::milliseconds patience);
+    [[nodiscard]] std::chrono::milliseconds patience() const;
     void refresh_policy();
     void take_notes(const CompiledPolicy& policy);
     void take(const Event& event);

@@ -129,9 +129,10 @@ Result<Interface> find_interface(const std::string& name) {
     auto devices = read_devices();
     if (!devices) return tl::unexpected(devices.error());
     std::vector<std::string> names;
+    const unsigned index = if_nametoindex(name.c_str());  // it may be another of its names
     for (Device& device : devices->all) {
         names.push_back(device.interface.name);
-        if (device.interface.name != name) continue;
+        if (device.interface.index != index) continue;
         surround(device.interface, *devices);
         refine_queues(device.interface);
         return std::move(device.interface);
