@@ -50,6 +50,7 @@ Result<void> Daemon::run() {
     spdlog::info("ready: {}", summary());
     auto result = loop_->run();
     notifier::stopping();
+    for (const auto& guard : guards_) guard->leave();
     spdlog::info("ends; the kernel goes on enforcing the policy (`synward unload --all` takes it off)");
     return result;
 }

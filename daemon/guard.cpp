@@ -58,6 +58,8 @@ void Guard::drop(State state, std::string problem) {
     notes_.clear();
     behind_ = blocked_ = false;
     owed_.reset();
+    complete_ = false;
+    renewed_ = {};
     state_ = state;
     problem_ = std::move(problem);
 }
@@ -248,7 +250,7 @@ void Guard::take(const Event& event) {
     sink_(*this, event);
 }
 
-void Guard::learn(bool anyway) {
+void Guard::learn(bool anyway, Instance::Filter filter) {
     if (!instance_) return;
     const auto wait = patience();
     anyway |= std::exchange(owed_, std::nullopt).value_or(false);
@@ -266,11 +268,12 @@ void Guard::learn(bool anyway) {
         return;
     }
     const auto now = std::chrono::steady_clock::now();
-    const bool young = now - renewed_ < shortest_generation;
-    const auto gained =
-        held ? instance_->learn(object_, young ? Instance::Filter::keep : Instance::Filter::fit)
-             : tl::unexpected(held.error());
-    if (held && !young) renewed_ = now;
+    // One that a walk did not come to the end of lacks connections, which only the one before has.
+    const bool keep = !complete_ || now - renewed_ < shortest_generation;
+    const auto gained = held ? instance_->learn(object_, keep ? Instance::Filter::keep : filter)
+                             : tl::unexpected(held.error());
+    if (held) complete_ = gained.has_value();
+    if (held && !keep) renewed_ = now;
     malloc_trim(0);
     if (!gained)
         // Connections live on without it: the program asks the kernel for each packet.
@@ -281,7 +284,11 @@ void Guard::learn(bool anyway) {
 
 void Guard::tend_filter() {
     if (!instance_ || std::chrono::steady_clock::now() - renewed_ < shortest_generation) return;
-    if (instance_->filter_wants_renewal()) learn(true);
+    if (filter_wants_renewal(instance_->filter_use(), count_sockets())) learn(true);
+}
+
+void Guard::leave() {
+    if (instance_ && instance_->filter_use().shift < SW_FILTER_SHIFT) learn(true, Instance::Filter::most);
 }
 
 Result<void> Guard::write_tickets(std::span<const Ticket> tickets) {

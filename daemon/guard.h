@@ -68,10 +68,12 @@ class Guard {
     // Walks over the sockets when a service is armed whose filter is not
     // complete, or `anyway` when any is armed. Where somebody else writes,
     // that is done when they are done: all else would wait meanwhile.
-    void learn(bool anyway);
+    void learn(bool anyway, Instance::Filter filter = Instance::Filter::fit);
     // Walks before its time where the filter of known connections fills up or just changed its
     // size; to be called every few seconds.
     void tend_filter();
+    // The daemon ends, so that nobody tends the filter any more: it gets its largest size.
+    void leave();
     // As Instance::rotate_keys(); for the timer and for `synward rotate`.
     Result<Rotation> rotate_keys();
     Result<void> set_mode(std::string_view service, sw_mode mode);
@@ -123,6 +125,7 @@ class Guard {
     std::vector<std::string> notes_;
     Sysctls sysctls_;                                // that the policy in force was made for
     std::chrono::steady_clock::time_point renewed_;  // the filter, last
+    bool complete_ = false;                          // the last walk came to its end
     std::string object_;
 };
 

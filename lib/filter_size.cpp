@@ -49,9 +49,11 @@ unsigned next_filter_shift(unsigned shift, std::uint64_t connections) {
     return wanted + 1 == shift ? shift : wanted;
 }
 
-bool filter_wants_renewal(const FilterUse& use) {
-    return use.shift != use.other_shift ||
-           (use.shift < SW_FILTER_SHIFT && use.bits > (std::uint64_t{1} << use.shift) / 8);
+bool filter_wants_renewal(const FilterUse& use, std::uint64_t sockets) {
+    const std::uint64_t all = std::uint64_t{1} << use.shift;
+    if (use.shift != use.other_shift) return true;
+    if (use.shift < SW_FILTER_SHIFT) return use.bits > all / 8;
+    return use.bits > all / 4 && estimate_connections(use.bits, use.shift) / 2 > sockets;
 }
 
 std::uint64_t count_sockets() {

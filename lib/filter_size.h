@@ -22,9 +22,10 @@ struct FilterUse {
 // or a number near a border would change it each time.
 [[nodiscard]] unsigned next_filter_shift(unsigned shift, std::uint64_t connections);
 
-// Should it be renewed before its time? It fills up and may grow, or its generations differ in
-// size, so that the larger one takes from the caches what the smaller one saves.
-[[nodiscard]] bool filter_wants_renewal(const FilterUse& use);
+// Should it be renewed before its time? It fills up and may grow, or is full of connections that
+// have ended (there are `sockets`), or its generations differ in size, so that the larger one
+// takes from the caches what the smaller one saves.
+[[nodiscard]] bool filter_wants_renewal(const FilterUse& use, std::uint64_t sockets);
 
 // TCP sockets of the calling thread's network namespace, of any port, TIME_WAIT included;
 // UINT32_MAX if the kernel does not say.

@@ -73,13 +73,17 @@ tl::unexpected<Error> no_service(const CompiledPolicy& policy, std::string_view 
 }
 
 // Reading a BPF iterator to its end is what makes it walk.
-Result<void> run_iterator(const LoadedProgram& program) {
+Result<Descriptor> start_walk(const LoadedProgram& program) {
     bpf_link* link = bpf_program__attach_iter(program.program(), nullptr);
     if (!link) return fail_errno(errno, "cannot attach the program that walks over the sockets");
-    const Descriptor iterator(bpf_iter_create(bpf_link__fd(link)));
+    Descriptor iterator(bpf_iter_create(bpf_link__fd(link)));
     const int error = errno;
     bpf_link__destroy(link);
     if (!iterator) return fail_errno(error, "cannot start the walk over the sockets");
+    return iterator;
+}
+
+Result<void> end_walk(const Descriptor& iterator) {
     char buffer[4096];
     for (;;) {
         const ssize_t got = read(iterator.get(), buffer, sizeof buffer);
@@ -403,9 +407,11 @@ Result<unsigned> Instance::learn(const std::string& object, Filter filter) {
     std::array<std::uint32_t, SW_SERVICES> armings{};
     for (unsigned i = 1; i < SW_SERVICES; i++) armings[i] = load_acquire(impl_->policy.state(i)->armings);
 
+    const auto walk = start_walk(*impl_->learner);  // first: should it fail, nothing was cleared
+    if (!walk) return tl::unexpected(walk.error());
     if (filter != Filter::keep)
         impl_->policy.renew_filter(filter == Filter::fit ? impl_->fitting_shift() : SW_FILTER_SHIFT);
-    if (auto done = run_iterator(*impl_->learner); !done) return tl::unexpected(done.error());
+    if (auto done = end_walk(*walk); !done) return tl::unexpected(done.error());
 
     unsigned gained = 0;
     for (unsigned i = 1; i < SW_SERVICES; i++) {
@@ -417,8 +423,8 @@ Result<unsigned> Instance::learn(const std::string& object, Filter filter) {
     return gained;
 }
 
-bool Instance::filter_wants_renewal() const {
-    return synward::filter_wants_renewal(impl_->policy.filter_use());
+FilterUse Instance::filter_use() const {
+    return impl_->policy.filter_use();
 }
 
 // By the sockets that there are, and by what was put in since the last walk.

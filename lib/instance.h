@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "lib/abi/maps.h"
+#include "lib/filter_size.h"
 #include "lib/interface.h"
 #include "lib/interface_lock.h"
 #include "lib/keys.h"
@@ -131,10 +132,10 @@ class Instance {
     enum class Filter {
         most,  // the walk begins a generation as large as there can be one
         fit,   // one that fits the connections: for who asks filter_wants_renewal() every few seconds
-        keep,  // none: the last is younger than a connection needs to get its socket
+        keep,  // none: the last is younger than a connection needs to get its socket, or lacks some
     };
     Result<unsigned> learn(const std::string& object = {}, Filter filter = Filter::most);
-    [[nodiscard]] bool filter_wants_renewal() const;
+    [[nodiscard]] FilterUse filter_use() const;
 
     // Decisions that the program goes by until they expire; a full table loses its oldest.
     Result<void> write_tickets(std::span<const Ticket> tickets);

@@ -24,11 +24,12 @@ static __always_inline __u64 *flows_word(struct sw_memory *memory, __u32 slot, _
 static __always_inline bool flows_maybe(struct sw_memory *memory, const struct sw_state *state,
 					const struct view *v, const int family)
 {
-	__u8 stamp = *(volatile __u8 *)&memory->config.stamp;
 	__u32 slot;
+	__u8 stamp;
 
 	if (state->trusted != state->armings)
 		return true; /* the sockets have not been walked since arming */
+	stamp = *(volatile __u8 *)&memory->config.stamp; /* of that walk, or a later one */
 	slot = hash_filter(memory->config.hash_key, v->in.source, v->in.ports, family);
 	return (*flows_word(memory, slot, stamp, 0) | *flows_word(memory, slot, stamp, 1)) >>
 	       (slot & 63) & 1;

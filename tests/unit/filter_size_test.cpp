@@ -41,12 +41,15 @@ TEST(FilterSizeTest, ItDoesNotShrinkByOneStep) {
 }
 
 TEST(FilterSizeTest, RenewedWhenItFillsUpOrItsGenerationsDiffer) {
-    EXPECT_FALSE(filter_wants_renewal({.shift = 15, .other_shift = 15, .bits = 4'096}));
-    EXPECT_TRUE(filter_wants_renewal({.shift = 15, .other_shift = 15, .bits = 4'097}));
-    EXPECT_TRUE(filter_wants_renewal({.shift = 15, .other_shift = 19, .bits = 0}));
-    EXPECT_TRUE(filter_wants_renewal({.shift = 19, .other_shift = 15, .bits = 0}));
-    EXPECT_FALSE(filter_wants_renewal({.shift = 19, .other_shift = 19, .bits = 1u << 19}))
+    EXPECT_FALSE(filter_wants_renewal({.shift = 15, .other_shift = 15, .bits = 4'096}, 0));
+    EXPECT_TRUE(filter_wants_renewal({.shift = 15, .other_shift = 15, .bits = 4'097}, 0));
+    EXPECT_TRUE(filter_wants_renewal({.shift = 15, .other_shift = 19, .bits = 0}, 0));
+    EXPECT_TRUE(filter_wants_renewal({.shift = 19, .other_shift = 15, .bits = 0}, 0));
+    EXPECT_FALSE(filter_wants_renewal({.shift = 19, .other_shift = 19, .bits = 200'000}, 200'000))
         << "a walk would find as many";
+    EXPECT_TRUE(filter_wants_renewal({.shift = 19, .other_shift = 19, .bits = 200'000}, 20'000))
+        << "most have ended";
+    EXPECT_FALSE(filter_wants_renewal({.shift = 19, .other_shift = 19, .bits = 130'000}, 20'000));
 }
 
 TEST(FilterSizeTest, SocketsAreCounted) {

@@ -166,12 +166,12 @@ TEST_F(LearnTest, TheFilterFitsTheConnections) {
     apply(instance);
     const Descriptor web = listen_on(AF_INET, 8080);
     const Connection a = connect_to(web, AF_INET, 8080);
-    EXPECT_FALSE(instance.filter_wants_renewal());
+    EXPECT_FALSE(filter_wants_renewal(instance.filter_use(), 0));
     must(instance.learn(SYNWARD_BPF_OBJECT, Instance::Filter::fit));
-    EXPECT_TRUE(instance.filter_wants_renewal()) << "the older generation is larger";
+    EXPECT_TRUE(filter_wants_renewal(instance.filter_use(), 0)) << "the older generation is larger";
     EXPECT_NE(stamps_of(instance, AF_INET, a.port, 8080), 0u);
     must(instance.learn(SYNWARD_BPF_OBJECT, Instance::Filter::fit));
-    EXPECT_FALSE(instance.filter_wants_renewal());
+    EXPECT_FALSE(filter_wants_renewal(instance.filter_use(), 0));
     EXPECT_EQ(stamps_of(instance, AF_INET, a.port, 8080), 3u);
     const __u8 stamp = instance.config().stamp;
     for (unsigned generation = 0; generation < SW_GENERATIONS; generation++)
@@ -181,7 +181,7 @@ TEST_F(LearnTest, TheFilterFitsTheConnections) {
     const auto memory = must(MappedArray<sw_memory>::create(instance.map_fd("sw_memory"), 1, "sw_memory"));
     for (std::size_t i = 0; i < (1u << SW_FILTER_SHIFT_MIN) / 64; i++)
         memory.data()->filter.bits[i][sw_stamp_generation(stamp)] |= 0xfff;
-    EXPECT_TRUE(instance.filter_wants_renewal());
+    EXPECT_TRUE(filter_wants_renewal(instance.filter_use(), 0));
     must(instance.learn(SYNWARD_BPF_OBJECT, Instance::Filter::fit));
     const __u8 larger = instance.config().stamp;
     EXPECT_LT(sw_stamp_less(larger, sw_stamp_generation(larger)), SW_FILTER_SHIFT - SW_FILTER_SHIFT_MIN - 2u);

@@ -68,8 +68,10 @@ Result<void> DaemonLink::learn(Instance& instance) {
     }
     const auto states = instance.states();
     if (!states) return tl::unexpected(states.error());
+    // A small filter is one that a daemon left which tends it no more.
+    const bool small = instance.filter_use().shift < SW_FILTER_SHIFT;
     const bool wanted = std::any_of(states->begin(), states->end(),
-                                    [](const ServiceState& s) { return s.armed && !s.trusted; });
+                                    [&](const ServiceState& s) { return s.armed && (small || !s.trusted); });
     if (!wanted) return {};
     if (const auto gained = instance.learn(); !gained) return tl::unexpected(gained.error());
     return {};

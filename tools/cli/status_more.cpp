@@ -29,8 +29,12 @@ Result<json> details_json(const Instance& instance) {
         if (!age) return tl::unexpected(age.error());
         key = age->count();
     }
+    const FilterUse filter = instance.filter_use();
     return json{{"maps", std::move(maps)},
                 {"flows", *flows},
+                {"filter_bits", std::uint64_t{1} << filter.shift},
+                {"filter_older_bits", std::uint64_t{1} << filter.other_shift},
+                {"filter_set", filter.bits},
                 {"tickets", tickets->size()},
                 {"key_age_seconds", std::move(key)},
                 {"key_version", config.keyring.version},
@@ -74,6 +78,9 @@ void print_details(const json& details) {
     fmt::print("  {} flows, {} tickets; {} queues, MTU {}, ABI {}\n", details["flows"].get<std::uint64_t>(),
                details["tickets"].get<std::uint64_t>(), details["rx_queues"].get<unsigned>(),
                details["mtu"].get<unsigned>(), details["abi"].get<unsigned>());
+    const auto bits = details["filter_bits"].get<std::uint64_t>();
+    fmt::print("  filter of known connections: {} bits, {:.1f} % set\n", bits,
+               100 * details["filter_set"].get<double>() / static_cast<double>(bits));
     Table table({{"MAP"}, {"ENTRIES", Table::Align::right}, {"MEMORY", Table::Align::right}});
     for (const json& map : details["maps"])
         table.add({map["name"].get<std::string>(), std::to_string(map["entries"].get<std::uint32_t>()),
