@@ -29,7 +29,7 @@ Result<Capture> Capture::read(Stream stream, const std::string& name, const Mac&
         return fail(ErrorCode::usage,
                     fmt::format("{} is no capture file that libpcap reads ({}); make one with `tcpdump -w`",
                                 name, why));
-    (void)stream.release();  // pcap_close() closes it
+    [[maybe_unused]] std::FILE* const theirs = stream.release();  // pcap_close() closes it
     Capture capture(std::move(file), name, host);
     if (!link_type_known(capture.link_type_))
         return fail(

@@ -9,9 +9,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <thread>
 
 #include "lib/decide/prefix.h"
 #include "namespace.h"
@@ -53,7 +55,7 @@ class Follower : public FlowFollower {
     template <typename Done>
     bool wait(const Done& done) {
         std::unique_lock lock(mutex_);
-        return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return done(*this); });
+        return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return done(*this); });
     }
 
     std::size_t ended_ = 0;
@@ -106,14 +108,18 @@ struct FlowSyncTest : testing::Test {
         return c;
     }
 
-    // More ends than the smallest socket can hold.
+    // More ends than the smallest socket can hold; again where the reader kept up with them.
     static void lose_reports() {
+        const std::uint64_t before = FlowSync::lost();
         const Descriptor link(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        for (std::uint16_t port = 20000; port < 20500; port++) {
-            const sockaddr_in to = here(port);
-            (void)sendto(link.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+        for (int tries = 0; tries < 20 && FlowSync::lost() == before; tries++) {
+            for (std::uint16_t port = 20000; port < 20500; port++) {
+                const sockaddr_in to = here(port);
+                (void)sendto(link.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+            }
+            run("conntrack -F");
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
         }
-        run("conntrack -F");
     }
 
     TestNamespace space_;
