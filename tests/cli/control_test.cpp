@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -170,9 +171,12 @@ TEST_F(ControlTest, ASlowSubscriberIsToldWhatItMissed) {
     ASSERT_TRUE(client);
     ASSERT_TRUE(client->request({{"command", "events"}}));
     constexpr int sent = 10'000;
-    post([this] {
+    std::promise<void> published;  // so slow that it reads nothing before
+    post([&] {
         for (int i = 0; i < sent; i++) server_->publish({{"n", i}, {"text", std::string(1000, 'x')}});
+        published.set_value();
     });
+    published.get_future().wait();
     // No event follows: what it missed is told all the same, and adds up.
     int got = 0;
     std::int64_t missed = 0;
