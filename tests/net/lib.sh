@@ -379,6 +379,13 @@ reload() {
 reloads() { grep -cE 'reloaded:|reload failed' "$TMP/synwardd.log" || true; }
 reloads_exceed() { (($(reloads) > $1)); }
 
+# detail KEY: a number of `synward status --details`.
+detail() {
+    local json
+    json=$(synward status --details -j) || return 1
+    [[ $json =~ \"$1\":[[:space:]]*(-?[0-9]+) ]] && echo "${BASH_REMATCH[1]}"
+}
+
 # reason NAME: packets that went that way, over all services of the interface.
 # (Looked up by a regular expression: an interpreter for each number is slow in guests.)
 reason() {
