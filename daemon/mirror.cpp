@@ -215,9 +215,20 @@ void Mirror::obey(Orders orders) {
                     if (auto complete = mirror_.complete(); !complete) return complete;
                 return whole ? maps->replace(std::move(wanted)) : maps->update(std::move(wanted));
             },
-            [maps] { return maps->in_force(); });
+            [maps] { return maps->in_force(); },
+            [interface = one.interface, maps](const Prefix& within,
+                                              std::vector<SourceEntry> wanted) -> Result<std::size_t> {
+                const auto lock = InterfaceLock::take(interface, InterfaceLock::Part::sources);
+                if (!lock) return tl::unexpected(lock.error());
+                if (!maps->in_force()) return fail(ErrorCode::mismatch, "another process wrote them");
+                if (auto done = maps->update(within, std::move(wanted)); !done)
+                    return tl::unexpected(done.error());
+                return maps->entries().size();
+            });
     }
-    for (const std::string& name : orders.reported) mirror_.report(name, SetOperation::add);
+    // Whoever says so wrote it before: where events tell, they have told.
+    if (!events_)
+        for (const std::string& name : orders.reported) mirror_.report(name, SetOperation::add);
 }
 
 void Mirror::run() {
@@ -298,6 +309,7 @@ nlohmann::json Mirror::status() const {
             {"events", status_events_},
             {"polls", status_.polls},
             {"reads", status_.reads},
+            {"told", status_.told},
             {"changes", status_.changes},
             {"drift", status_.drift},
             {"undefined", undefined},

@@ -76,6 +76,8 @@ constexpr Plain mirror_numbers[] = {
     {"events", "synward_mirror_events_total", counter, "Changes that the kernel reported"},
     {"polls", "synward_mirror_polls_total", counter, "Looks at the headers of sets"},
     {"reads", "synward_mirror_reads_total", counter, "Sets read as a whole"},
+    {"told", "synward_mirror_told_total", counter,
+     "Changes of which an event told, so that no set was read for them"},
 };
 constexpr Plain mirrored_numbers[] = {
     {"entries", "synward_mirror_entries", gauge, "Entries of the bound sets at the driver hook"},

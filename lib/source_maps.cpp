@@ -15,6 +15,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <functional>
+#include <iterator>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -228,6 +230,9 @@ struct SourceMaps::Impl {
                                           unsigned gate_shift);
     Result<void> replace(std::vector<SourceEntry> wanted);
     Result<void> update(std::vector<SourceEntry> wanted);
+    Result<void> update(const Prefix& within, std::vector<SourceEntry> wanted);
+    // entries[from, to) are replaced.
+    Result<void> update(std::size_t from, std::size_t to, std::vector<SourceEntry> wanted);
     Result<void> change(const Change& change);
     void settle_gates(std::span<const SourceEntry> of);
 
@@ -411,8 +416,43 @@ void SourceMaps::Impl::settle_gates(std::span<const SourceEntry> of) {
 
 Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
     if (!ours()) return replace(std::move(wanted));
-    std::vector<Change> changes = difference(entries, wanted);
+    return update(0, entries.size(), std::move(wanted));
+}
+
+Result<void> SourceMaps::Impl::update(const Prefix& within, std::vector<SourceEntry> wanted) {
+    const auto inside = [&](const SourceEntry& entry) {
+        return entry.prefix.length >= within.length && within.contains(entry.prefix.address);
+    };
+    const auto by_port = [](std::span<const SourceEntry> of) { return !of.empty() && of.back().port; };
+    if (!ours() || by_port(entries) || by_port(wanted)) {
+        // Those of one port lie side by side, and so not those of one prefix.
+        std::vector<SourceEntry> all;
+        all.reserve(entries.size() + wanted.size());
+        std::ranges::copy_if(entries, std::back_inserter(all), std::not_fn(inside));
+        all.insert(all.end(), wanted.begin(), wanted.end());
+        std::ranges::sort(all, [](const auto& a, const auto& b) { return a.place() < b.place(); });
+        return update(std::move(all));
+    }
+    const auto from = std::ranges::lower_bound(entries, within, {}, &SourceEntry::prefix);
+    const auto to = std::ranges::find_if_not(from, entries.end(), inside);
+    return update(static_cast<std::size_t>(from - entries.begin()),
+                  static_cast<std::size_t>(to - entries.begin()), std::move(wanted));
+}
+
+Result<void> SourceMaps::Impl::update(std::size_t from, std::size_t to, std::vector<SourceEntry> wanted) {
+    const std::span<const SourceEntry> old = std::span(entries).subspan(from, to - from);
+    std::vector<Change> changes = difference(old, wanted);
     if (changes.empty()) return {};
+    const std::size_t count = entries.size() - old.size() + wanted.size();
+    const auto all = [&] {
+        if (old.size() == entries.size()) return std::move(wanted);
+        std::vector<SourceEntry> joined;
+        joined.reserve(count);
+        joined.insert(joined.end(), entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(from));
+        joined.insert(joined.end(), wanted.begin(), wanted.end());
+        joined.insert(joined.end(), entries.begin() + static_cast<std::ptrdiff_t>(to), entries.end());
+        return joined;
+    };
     Census fresh = census;
     for (const Change& c : changes) {
         fresh.count(c.prefix, c.port, c.before, -1);
@@ -421,9 +461,9 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
     // A gate that has become too small is made anew in the other generation, and the exact sets
     // with it. Its bits for each entry are 16 where it was made, and never fewer than 12: then the
     // sets are two thirds full.
-    if (12 * fresh.hosts() > std::size_t{1} << sw_set_gate_shift(word)) return replace(std::move(wanted));
-    if (fresh.hosts() > source_capacity(*maps) || wanted.size() - fresh.hosts() > prefix_capacity(*maps))
-        if (auto done = check(wanted); !done) return done;
+    if (12 * fresh.hosts() > std::size_t{1} << sw_set_gate_shift(word)) return replace(all());
+    if (fresh.hosts() > source_capacity(*maps) || count - fresh.hosts() > prefix_capacity(*maps))
+        return replace(all());  // which says what does not fit
     // Additions first, and of them the special ones; removals behind, the general ones first: so
     // what decides about a source is its old entry, and then its new one.
     std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
@@ -447,11 +487,22 @@ Result<void> SourceMaps::Impl::update(std::vector<SourceEntry> wanted) {
         // What is in the maps is not what we know: the next write replaces all.
         written = undone;
         // There is room, but not in the two sets of this one: only a new table moves others.
-        if (changes[failed].prefix.is_host()) return replace(std::move(wanted));
+        if (changes[failed].prefix.is_host()) return replace(all());
         return done;
     }
     for (const Change& c : changes) stale += c.after == SW_FATE_NONE;
-    entries = std::move(wanted);
+    if (old.size() == entries.size()) {
+        entries = std::move(wanted);
+    } else {
+        // In place: the rest stays where it is, or moves by what came or went.
+        const std::size_t kept = std::min(old.size(), wanted.size());
+        const auto at = entries.begin() + static_cast<std::ptrdiff_t>(from);
+        const auto more = std::copy_n(wanted.begin(), kept, at);
+        if (kept < wanted.size())
+            entries.insert(more, wanted.begin() + static_cast<std::ptrdiff_t>(kept), wanted.end());
+        else
+            entries.erase(more, entries.begin() + static_cast<std::ptrdiff_t>(to));
+    }
     census = fresh;
     store_word(census.sets(), generation, gate_shift);
     store_counts();
@@ -505,6 +556,10 @@ Result<void> SourceMaps::replace(std::vector<SourceEntry> wanted) {
 
 Result<void> SourceMaps::update(std::vector<SourceEntry> wanted) {
     return impl_->update(std::move(wanted));
+}
+
+Result<void> SourceMaps::update(const Prefix& within, std::vector<SourceEntry> wanted) {
+    return impl_->update(within, std::move(wanted));
 }
 
 }  // namespace synward

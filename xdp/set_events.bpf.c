@@ -60,6 +60,19 @@ static __always_inline void copy_name(char *to, const struct nlattr *const *attr
 		bpf_probe_read_kernel_str(to, SW_SET_NAME_LENGTH, (const char *)name + 4);
 }
 
+static __always_inline void copy_entry(struct sw_set_event *event, const struct nlattr *single)
+{
+	__u16 length = 0;
+
+	bpf_probe_read_kernel(&length, sizeof(length), &single->nla_len);
+	length -= sizeof(*single);
+	if (length > SW_SET_ENTRY_LENGTH)
+		return;
+	if (bpf_probe_read_kernel(event->entry, length, (const char *)single + sizeof(*single)))
+		return;
+	event->entry_length = length;
+}
+
 static __always_inline int tell(const struct nfnl_info *info, const struct nlattr *const *attr,
 				__u32 operation, int result)
 {
@@ -68,14 +81,11 @@ static __always_inline int tell(const struct nfnl_info *info, const struct nlatt
 
 	if (BPF_CORE_READ(info, net, ns.inum) != namespace_inode)
 		return 0;
-	/* of many entries in one message, some were done before one failed */
-	if (result) {
-		if (operation != SW_SET_ADD && operation != SW_SET_REMOVE)
-			return 0;
+	if (operation == SW_SET_ADD || operation == SW_SET_REMOVE)
 		bpf_probe_read_kernel(&single, sizeof(single), &attr[IPSET_ATTR_DATA]);
-		if (single)
-			return 0;
-	}
+	/* of many entries in one message, some were done before one failed */
+	if (result && (single || (operation != SW_SET_ADD && operation != SW_SET_REMOVE)))
+		return 0;
 	event = bpf_ringbuf_reserve(&sw_set_events, sizeof(*event), 0);
 	if (!event) {
 		__sync_fetch_and_add(&lost, 1);
@@ -87,6 +97,8 @@ static __always_inline int tell(const struct nfnl_info *info, const struct nlatt
 	copy_name(event->name, attr, IPSET_ATTR_SETNAME);
 	if (operation == SW_SET_SWAP || operation == SW_SET_RENAME)
 		copy_name(event->other, attr, IPSET_ATTR_SETNAME2);
+	if (single)
+		copy_entry(event, single);
 	/* wakes the reader only if it waits */
 	bpf_ringbuf_submit(event, 0);
 	return 0;

@@ -8,14 +8,6 @@
 #include <tuple>
 
 namespace synward {
-namespace {
-
-// Of a query about a port; protocols without ports have none.
-std::uint32_t port_extra(std::uint8_t protocol, std::uint16_t port) {
-    return static_cast<std::uint32_t>(protocol) << 16 | port;
-}
-
-}  // namespace
 
 template <>
 Key4 address_key(const Address& address) {
@@ -210,6 +202,20 @@ std::size_t SetContents::difference(const SetContents& a, const SetContents& b, 
     return differences.count();
 }
 
+template <typename Key>
+SetContents::Entry<Key> SetContents::make_entry(const SetEntry& entry, std::uint32_t extra) {
+    const auto mark = static_cast<std::uint8_t>(entry.mark & entry.mask & SW_MARK_CLASS_MASK);
+    const bool mute = !(entry.mask & SW_MARK_CLASS_MASK);
+    return {address_key<Key>(entry.prefix.address),
+            extra,
+            static_cast<std::uint8_t>(entry.prefix.length),
+            mark,
+            entry.nomatch,
+            mute};
+}
+template SetContents::Entry<Key4> SetContents::make_entry(const SetEntry&, std::uint32_t);
+template SetContents::Entry<Key6> SetContents::make_entry(const SetEntry&, std::uint32_t);
+
 SetBuilder::SetBuilder(SetHeader header) : set_(std::make_unique<SetContents>()) {
     set_->header_ = std::move(header);
     // The kernel's count, which a wrong one must not make us believe.
@@ -250,15 +256,10 @@ void SetBuilder::add(const SetEntry& entry) {
         default:
             break;
     }
-    const auto mark = static_cast<std::uint8_t>(entry.mark & entry.mask & SW_MARK_CLASS_MASK);
-    const auto length = static_cast<std::uint8_t>(entry.prefix.length);
-    const bool mute = !(entry.mask & SW_MARK_CLASS_MASK);
     if (entry.prefix.address.family == SW_IPV4)
-        set_->entries4_.push_back(
-            {address_key<Key4>(entry.prefix.address), extra, length, mark, entry.nomatch, mute});
+        set_->entries4_.push_back(SetContents::make_entry<Key4>(entry, extra));
     else
-        set_->entries6_.push_back(
-            {address_key<Key6>(entry.prefix.address), extra, length, mark, entry.nomatch, mute});
+        set_->entries6_.push_back(SetContents::make_entry<Key6>(entry, extra));
 }
 
 void SetBuilder::add_member(std::shared_ptr<const SetContents> member) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -17,6 +18,11 @@
 #include "lib/sets/reader.h"
 
 namespace synward {
+
+// SetContents::Entry::extra of sets by port; protocols without ports have 0.
+[[nodiscard]] constexpr std::uint32_t port_extra(std::uint8_t protocol, std::uint16_t port) {
+    return static_cast<std::uint32_t>(protocol) << 16 | port;
+}
 
 // Addresses as numbers, in host byte order.
 using Key4 = std::uint32_t;
@@ -39,6 +45,12 @@ template <typename Key>
     if (length <= 64) return {key.high & ~std::uint64_t{0} << (64 - length), 0};
     return {key.high, key.low & ~std::uint64_t{0} << (128 - length)};
 }
+
+// An entry that came or went; its texts are not looked at.
+struct SetChange {
+    SetEntry entry;
+    bool removed = false;
+};
 
 class SetContents {
   public:
@@ -88,6 +100,14 @@ class SetContents {
     // of the interface, besides that for an interface which no entry names.
     void name_interfaces(const Address& source, std::vector<std::string>& names) const;
 
+    // A copy with these changes, made in their order; no list, and no set by interface. Appends the
+    // prefixes of what differs then; null where nothing does.
+    [[nodiscard]] std::shared_ptr<const SetContents> with(std::span<const SetChange> changes,
+                                                          std::vector<Prefix>& changed) const;
+    // A copy of the entries, and of members their entries, that say something of an address in
+    // `prefix`: those in it and those around it. Null where they would be more than `most`.
+    [[nodiscard]] std::shared_ptr<const SetContents> around(const Prefix& prefix, std::size_t most) const;
+
     // The prefixes of entries that are in one of both only, or differ in more than
     // counters, comment and timeout; appended to `changed`, at most until that has `limit`. Returns how many.
     static std::size_t difference(const SetContents& a, const SetContents& b, std::vector<Prefix>& changed,
@@ -99,6 +119,14 @@ class SetContents {
     [[nodiscard]] Found find_in(const SetQuery& query) const;
     template <typename Key>
     void name_interfaces_in(const Address& source, std::vector<std::string>& names) const;
+    // `extra` as in Entry.
+    template <typename Key>
+    [[nodiscard]] static Entry<Key> make_entry(const SetEntry& entry, std::uint32_t extra);
+    template <typename Key>
+    void take(const std::vector<Entry<Key>>& old, std::span<const SetChange> changes,
+              std::vector<Prefix>& changed, std::vector<Entry<Key>>& entries);
+    template <typename Key>
+    [[nodiscard]] std::vector<Entry<Key>> entries_around(const Prefix& prefix, std::size_t most) const;
 
     SetHeader header_;
     std::vector<Entry<Key4>> entries4_;

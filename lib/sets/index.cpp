@@ -41,6 +41,8 @@ bool sometimes(SetKind kind, const Receivers& receivers) {
 // of a second and 64 MiB at most. A million entries in each of two sets are within it.
 constexpr std::size_t most_port_words = std::size_t{1} << 21;
 
+constexpr std::size_t most_near = 4096;
+
 // What sweeps find.
 struct Findings {
     bool resolve_ports;                 // else what depends on them is left to the kernel
@@ -345,6 +347,21 @@ std::optional<std::vector<SourceEntry>> SetIndex::at_driver_by_port(const Fates&
               [](const SourceEntry& a, const SourceEntry& b) { return a.place() < b.place(); });
     found.every.insert(found.every.end(), found.single.begin(), found.single.end());
     return std::move(found.every);
+}
+
+std::optional<std::vector<SourceEntry>> SetIndex::at_driver_within(const Prefix& prefix, const Fates& fates,
+                                                                   const Receivers& receivers) const {
+    std::vector<std::shared_ptr<const SetContents>> near;
+    for (const auto& set : sets_) {
+        near.push_back(set->around(prefix, most_near));
+        if (!near.back()) return std::nullopt;
+    }
+    auto found = SetIndex(std::move(near)).at_driver_by_port(fates, receivers);
+    if (found)
+        std::erase_if(*found, [&](const SourceEntry& entry) {
+            return entry.prefix.length < prefix.length || !prefix.contains(entry.prefix.address);
+        });
+    return found;
 }
 
 bool SetIndex::by_interface() const {

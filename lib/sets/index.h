@@ -69,7 +69,11 @@ class SetIndex {
     // two million steps.
     [[nodiscard]] std::optional<std::vector<SourceEntry>> at_driver_by_port(
         const Fates& fates, const std::vector<std::string>& receivers) const;
-    // Likewise, but what depends on ports is left to the kernel: there are only entries for
+    // Of these, what lies in a prefix; whatever is around it is considered, but not told. Nothing as
+    // well where more than four thousand entries of a set lie there: then all of them are as cheap.
+    [[nodiscard]] std::optional<std::vector<SourceEntry>> at_driver_within(
+        const Prefix& prefix, const Fates& fates, const std::vector<std::string>& receivers) const;
+    // Likewise for everybody, but what depends on ports is left to the kernel: there are only entries for
     // every port.
     [[nodiscard]] std::vector<SourceEntry> at_driver(const Fates& fates,
                                                      const std::vector<std::string>& receivers) const;

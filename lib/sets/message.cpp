@@ -10,6 +10,7 @@
 // After the kernel's nfnetlink.h, which it needs.
 #include <linux/netfilter/ipset/ip_set.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -108,6 +109,92 @@ std::optional<unsigned> mask_length(const Address& mask) {
     while (length < mask.bits() && mask.bytes[length / 8] >> (7 - length % 8) & 1) length++;
     if (Prefix::around(mask, length).address != mask) return {};
     return length;
+}
+
+// An entry of a set of that header. False: it cannot be understood. `further`: attributes that
+// a listing does not have.
+bool read_entry(const SetHeader& header, Bytes data, SetEntry& entry, bool& further) {
+    Attributes attributes(data);
+    bool address = false;
+    std::optional<std::uint8_t> length;
+    while (attributes.next()) {
+        bool good = true;
+        std::uint8_t byte = 0;
+        std::uint32_t number = 0;
+        std::uint64_t wide = 0;
+        switch (attributes.type()) {
+            case IPSET_ATTR_IP:
+                good = read_address(attributes.value(), entry.prefix.address);
+                address = true;
+                break;
+            case IPSET_ATTR_CIDR:
+                good = attributes.get(byte);
+                length = byte;
+                break;
+            case IPSET_ATTR_PORT:
+                good = attributes.get(entry.port);
+                break;
+            case IPSET_ATTR_PROTO:
+                good = attributes.get(entry.protocol);
+                break;
+            case IPSET_ATTR_MARK:
+                good = attributes.get(entry.packet_mark);
+                break;
+            case IPSET_ATTR_IFACE:
+                good = attributes.get(entry.interface);
+                break;
+            case IPSET_ATTR_NAME:
+                good = attributes.get(entry.member);
+                break;
+            case IPSET_ATTR_CADT_FLAGS:
+                good = attributes.get(number);
+                entry.nomatch = number & IPSET_FLAG_NOMATCH;
+                entry.bridge_port = number & IPSET_FLAG_PHYSDEV;
+                entry.wildcard = number & IPSET_FLAG_IFACE_WILDCARD;
+                break;
+            case IPSET_ATTR_TIMEOUT:
+                good = attributes.get(entry.timeout);
+                break;
+            case IPSET_ATTR_SKBMARK:
+                good = attributes.get(wide);
+                entry.mark = static_cast<std::uint32_t>(wide >> 32);
+                entry.mask = static_cast<std::uint32_t>(wide);
+                break;
+            case IPSET_ATTR_SKBPRIO:
+                good = attributes.get(entry.priority);
+                break;
+            case IPSET_ATTR_SKBQUEUE:
+                good = attributes.get(entry.queue);
+                break;
+            case IPSET_ATTR_COMMENT:
+                good = attributes.get(entry.text);
+                break;
+            case IPSET_ATTR_PACKETS:
+                good = attributes.get(entry.packets);
+                break;
+            case IPSET_ATTR_BYTES:
+                good = attributes.get(entry.bytes);
+                break;
+            case IPSET_ATTR_CADT_LINENO:
+                break;
+            default:
+                further = true;
+                break;
+        }
+        if (!good) return false;
+    }
+    if (!attributes.sound()) return false;
+    if (header.kind == SetKind::list) {
+        if (entry.member.empty() || entry.member.size() >= IPSET_MAXNAMELEN) return false;
+    } else {
+        if (!address || entry.prefix.address.family != header.family) return false;
+        const unsigned bits = entry.prefix.address.bits();
+        const unsigned bits_in_common = length ? *length : header.netmask ? header.netmask : bits;
+        if (bits_in_common > bits) return false;
+        entry.prefix = Prefix::around(entry.prefix.address, bits_in_common);
+        if (header.kind == SetKind::net_iface && entry.interface.empty()) return false;
+    }
+    return true;
 }
 
 }  // namespace
@@ -232,92 +319,29 @@ bool SetListing::header(Bytes data) {
 bool SetListing::entries(Bytes data) {
     if (!take_ || header_.kind == SetKind::other) return true;
     Attributes attributes(data);
-    while (attributes.next())
-        if (attributes.type() == IPSET_ATTR_DATA && !entry(attributes.value())) return false;
+    while (attributes.next()) {
+        if (attributes.type() != IPSET_ATTR_DATA) continue;
+        SetEntry entry;
+        bool further = false;
+        if (!read_entry(header_, attributes.value(), entry, further)) return false;
+        take_(entry);
+    }
     return attributes.sound();
 }
 
-bool SetListing::entry(Bytes data) {
-    Attributes attributes(data);
+std::optional<SetEntry> read_told_entry(const SetHeader& header, Bytes told) {
+    const bool network = header.kind == SetKind::net || header.kind == SetKind::net_port;
+    if (!network && header.kind != SetKind::ip && header.kind != SetKind::ip_port) return {};
+    if (header.netmask || header.bitmask || header.forceadd) return {};
     SetEntry entry;
-    bool address = false;
-    std::optional<std::uint8_t> length;
-    while (attributes.next()) {
-        bool good = true;
-        std::uint8_t byte = 0;
-        std::uint32_t number = 0;
-        std::uint64_t wide = 0;
-        switch (attributes.type()) {
-            case IPSET_ATTR_IP:
-                good = read_address(attributes.value(), entry.prefix.address);
-                address = true;
-                break;
-            case IPSET_ATTR_CIDR:
-                good = attributes.get(byte);
-                length = byte;
-                break;
-            case IPSET_ATTR_PORT:
-                good = attributes.get(entry.port);
-                break;
-            case IPSET_ATTR_PROTO:
-                good = attributes.get(entry.protocol);
-                break;
-            case IPSET_ATTR_MARK:
-                good = attributes.get(entry.packet_mark);
-                break;
-            case IPSET_ATTR_IFACE:
-                good = attributes.get(entry.interface);
-                break;
-            case IPSET_ATTR_NAME:
-                good = attributes.get(entry.member);
-                break;
-            case IPSET_ATTR_CADT_FLAGS:
-                good = attributes.get(number);
-                entry.nomatch = number & IPSET_FLAG_NOMATCH;
-                entry.bridge_port = number & IPSET_FLAG_PHYSDEV;
-                entry.wildcard = number & IPSET_FLAG_IFACE_WILDCARD;
-                break;
-            case IPSET_ATTR_TIMEOUT:
-                good = attributes.get(entry.timeout);
-                break;
-            case IPSET_ATTR_SKBMARK:
-                good = attributes.get(wide);
-                entry.mark = static_cast<std::uint32_t>(wide >> 32);
-                entry.mask = static_cast<std::uint32_t>(wide);
-                break;
-            case IPSET_ATTR_SKBPRIO:
-                good = attributes.get(entry.priority);
-                break;
-            case IPSET_ATTR_SKBQUEUE:
-                good = attributes.get(entry.queue);
-                break;
-            case IPSET_ATTR_COMMENT:
-                good = attributes.get(entry.text);
-                break;
-            case IPSET_ATTR_PACKETS:
-                good = attributes.get(entry.packets);
-                break;
-            case IPSET_ATTR_BYTES:
-                good = attributes.get(entry.bytes);
-                break;
-            default:
-                break;
-        }
-        if (!good) return false;
-    }
-    if (!attributes.sound()) return false;
-    if (header_.kind == SetKind::list) {
-        if (entry.member.empty() || entry.member.size() >= IPSET_MAXNAMELEN) return false;
-    } else {
-        if (!address || entry.prefix.address.family != header_.family) return false;
-        const unsigned bits = entry.prefix.address.bits();
-        const unsigned bits_in_common = length ? *length : header_.netmask ? header_.netmask : bits;
-        if (bits_in_common > bits) return false;
-        entry.prefix = Prefix::around(entry.prefix.address, bits_in_common);
-        if (header_.kind == SetKind::net_iface && entry.interface.empty()) return false;
-    }
-    take_(entry);
-    return true;
+    bool further = false;
+    if (!read_entry(header, told, entry, further) || further) return {};
+    // A network in a set of addresses stands for each of them; there is no network of everything.
+    if (network ? entry.prefix.length == 0 : !entry.prefix.is_host()) return {};
+    // Of other protocols the kernel may leave the port out.
+    const bool by_port = header.kind == SetKind::ip_port || header.kind == SetKind::net_port;
+    if (by_port && entry.protocol != IPPROTO_TCP && entry.protocol != IPPROTO_UDP) return {};
+    return entry;
 }
 
 }  // namespace synward

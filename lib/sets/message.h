@@ -30,11 +30,17 @@ class SetListing {
   private:
     bool header(std::span<const std::uint8_t> data);
     bool entries(std::span<const std::uint8_t> data);
-    bool entry(std::span<const std::uint8_t> data);
 
     Head head_;
     SetReader::Take take_;
     SetHeader header_;
 };
+
+// The one entry that somebody added to this set, or removed from it, by what the kernel was asked
+// for: `told` are the attributes of one entry of IPSET_CMD_ADD or _DEL. Nothing where that is none,
+// several (a range), or not certain to be what the set has now: sets of other kinds than addresses
+// and networks with or without a port, with a netmask, or with forceadd.
+[[nodiscard]] std::optional<SetEntry> read_told_entry(const SetHeader& header,
+                                                      std::span<const std::uint8_t> told);
 
 }  // namespace synward

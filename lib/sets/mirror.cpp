@@ -6,7 +6,10 @@
 #include <time.h>
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
+
+#include "lib/sets/message.h"
 
 namespace synward {
 namespace {
@@ -18,9 +21,13 @@ using std::chrono::nanoseconds;
 // set to count it), and to read everything anew.
 constexpr unsigned poll_share = 170;       // 1/170: 0.6 %
 constexpr unsigned reconcile_share = 330;  // 0.3 %
+// And while entries are told all the time: to find those of which nothing tells.
+constexpr unsigned doubt_share = 20;  // 5 %
 // So long a set that vanished still acts: scripts destroy a set to make it anew.
 constexpr auto grace = 10s;
 constexpr std::size_t most_prefixes = 65536;
+// Told entries of a set that wait for a round; more are read with their set.
+constexpr std::size_t most_told = 4096;
 // What another process wrote is found within this, even if no set is looked at meanwhile.
 constexpr auto others_every = 1s;
 
@@ -29,12 +36,6 @@ nanoseconds cpu_time() {
     timespec now{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return std::chrono::seconds(now.tv_sec) + nanoseconds(now.tv_nsec);
-}
-
-// Whether the header gives no hint of other entries.
-bool alike(SetHeader a, SetHeader b) {
-    a.references = b.references = 0;
-    return a == b;
 }
 
 std::vector<Prefix> everything() {
@@ -48,6 +49,7 @@ struct SetMirror::Found {
     std::size_t count = 0;
     bool changed = false;
     bool whole = false;
+    bool read = false;  // it is more than what was told
 };
 
 void SetMirror::configure(const ClassifyConfig& classify, const SourcesConfig& sources) {
@@ -74,17 +76,22 @@ void SetMirror::configure(const ClassifyConfig& classify, const SourcesConfig& s
 }
 
 void SetMirror::add_interface(const std::string& name, std::vector<std::string> receivers, Write write,
-                              InForce in_force) {
+                              InForce in_force, Patch patch) {
     remove_interface(name);
     targets_.push_back({.name = name,
                         .receivers = std::move(receivers),
                         .write = std::move(write),
                         .in_force = std::move(in_force),
+                        .patch = std::move(patch),
                         .status = {.name = name}});
 }
 
 void SetMirror::remove_interface(std::string_view name) {
     std::erase_if(targets_, [&](const Target& t) { return t.name == name; });
+}
+
+bool SetMirror::has_told(const Bound& bound) {
+    return std::ranges::any_of(bound.parts, [](const Part& part) { return !part.told.empty(); });
 }
 
 bool SetMirror::involves(const Bound& bound, std::string_view name) const {
@@ -93,9 +100,9 @@ bool SetMirror::involves(const Bound& bound, std::string_view name) const {
                        [&](const Part& part) { return part.header.name == name; });
 }
 
-void SetMirror::report(std::string_view name, SetOperation operation) {
+void SetMirror::report(std::string_view name, SetOperation operation, std::span<const std::uint8_t> told) {
     for (Bound& bound : bound_) {
-        if (!involves(bound, name)) continue;
+        if (!involves(bound, name) || believe(bound, name, operation, told)) continue;
         bound.dirty = true;
         // Of what is read again, all: a header may look as before.
         if (operation != SetOperation::add && operation != SetOperation::remove) bound.whole = true;
@@ -104,14 +111,70 @@ void SetMirror::report(std::string_view name, SetOperation operation) {
     }
 }
 
+// Whether what was told will do, so that the set need not be read.
+bool SetMirror::believe(Bound& bound, std::string_view name, SetOperation operation,
+                        std::span<const std::uint8_t> told) {
+    // What is read anyway has it.
+    if (told.empty() || bound.dirty || bound.vanished) return false;
+    const auto part = std::ranges::find(bound.parts, name, [](const Part& p) { return p.header.name; });
+    if (part == bound.parts.end() || part->told.size() >= most_told) return false;
+    auto entry = read_told_entry(part->header, told);
+    if (!entry) return false;
+    entry->interface = entry->member = entry->text = {};  // they are the event's
+    part->told.push_back({*entry, operation == SetOperation::remove});
+    return true;
+}
+
+// Makes the changes that were told, as they came.
+void SetMirror::take_told(Bound& bound, Found& found) {
+    const nanoseconds begin = cpu_time();
+    bool changed = false;
+    for (Part& part : bound.parts) {
+        if (part.told.empty()) continue;
+        const std::size_t known = found.prefixes.size();
+        auto contents = part.contents->with(part.told, found.prefixes);
+        part.told.clear();
+        if (!contents) continue;
+        found.count += found.prefixes.size() - known;
+        part.header.elements = static_cast<std::uint32_t>(contents->size());
+        part.contents = std::move(contents);
+        part.ahead = changed = true;
+    }
+    if (changed && bound.parts[0].header.kind == SetKind::list) {
+        SetBuilder list(bound.parts[0].header);
+        for (const Part& part : bound.parts | std::views::drop(1)) list.add_member(part.contents);
+        bound.parts[0].contents = std::move(list).finish();
+    }
+    found.changed = found.changed || changed;
+    // As long again for everything else.
+    bound.may_read = Clock::now() + (cpu_time() - begin);
+}
+
+// Whether the header gives no hint of other entries.
+bool SetMirror::alike(const Part& part, SetHeader header) {
+    SetHeader known = part.header;
+    header.references = known.references;
+    if (part.ahead) {
+        header.memory = known.memory;
+        header.hash_size = known.hash_size;
+    }
+    return header == known;
+}
+
 // Whether a header differs from what was read.
-bool SetMirror::moved(Bound& bound) {
+bool SetMirror::moved(Bound& bound, Clock::time_point now) {
     const nanoseconds begin = cpu_time();
     bool differs = bound.parts.empty();
-    for (const Part& part : bound.parts) {
-        const auto header = reader_->header(part.header.name);
+    for (Part& part : bound.parts) {
+        auto header = reader_->header(part.header.name);
         polls_++;
-        if (header && alike(*header, part.header)) continue;
+        if (header && alike(part, *header)) {
+            part.header = std::move(*header);
+            part.ahead = false;
+            continue;
+        }
+        // What differs is likely to be told in a moment.
+        if (header && header->initval == part.header.initval && part.ahead && now < bound.may_doubt) continue;
         differs = true;
         if (header && header->initval != part.header.initval) bound.whole = true;
         break;
@@ -135,9 +198,8 @@ Result<std::vector<SetMirror::Part>> SetMirror::read(const Bound& bound, bool ev
             return fail(ErrorCode::unsupported, fmt::format("the ipset '{}' is a list within a list", name));
         const auto old = std::find_if(bound.parts.begin(), bound.parts.end(),
                                       [&](const Part& part) { return part.header.name == name; });
-        if (!everything && header->kind != SetKind::list && old != bound.parts.end() &&
-            alike(old->header, *header))
-            return *old;
+        if (!everything && header->kind != SetKind::list && old != bound.parts.end() && alike(*old, *header))
+            return Part{*header, old->contents};
         SetBuilder builder(*header);
         const auto done = reader_->read(name, [&](const SetEntry& entry) {
             if (header->kind != SetKind::list)
@@ -198,7 +260,7 @@ void SetMirror::gone(Bound& bound, Clock::time_point now, Found& found) {
     SetBuilder nothing({});
     found.count += SetContents::difference(*bound.parts[0].contents, *std::move(nothing).finish(),
                                            found.prefixes, most_prefixes);
-    found.changed = found.whole = true;
+    found.changed = found.read = found.whole = true;
     bound.parts.clear();
     bound.vanished.reset();
     bound.problem.clear();
@@ -206,12 +268,17 @@ void SetMirror::gone(Bound& bound, Clock::time_point now, Found& found) {
 }
 
 void SetMirror::look(Bound& bound, Clock::time_point now, bool reconcile, Found& found) {
+    const bool told = has_told(bound);
+    if (told && !bound.dirty && !reconcile) {
+        if (now < bound.may_read) return;
+        take_told(bound, found);
+    }
     // What is wrong may have been put right without a trace: then only headers are read.
     const bool over = bound.vanished && now >= bound.may_read;
     if (!bound.dirty && (reconcile || over || now >= bound.next_poll))
-        bound.dirty = moved(bound) || !bound.problem.empty();
-    const bool reported = bound.dirty;
-    if (!reported && !reconcile) return;
+        bound.dirty = moved(bound, now) || !bound.problem.empty();
+    const bool reported = bound.dirty || told;
+    if (!bound.dirty && !reconcile) return;
     if (!bound.vanished && now < bound.may_read) return;  // it changes all the time: not all of a core for it
 
     const nanoseconds begin = cpu_time();
@@ -231,19 +298,20 @@ void SetMirror::look(Bound& bound, Clock::time_point now, bool reconcile, Found&
     const std::size_t count =
         SetContents::difference(*before, *(*parts)[0].contents, found.prefixes, most_prefixes);
     // What shows in a header that has changed just now would have been found by the next look.
-    const bool seen = !std::ranges::equal(
-        bound.parts, *parts, [](const Part& a, const Part& b) { return alike(a.header, b.header); });
+    const bool seen = !std::ranges::equal(bound.parts, *parts,
+                                          [](const Part& a, const Part& b) { return alike(a, b.header); });
     bound.parts = std::move(*parts);
     bound.vanished.reset();
     problem(bound, {});
     bound.read_cost = cpu_time() - begin;
     // As long again for everything else.
     bound.may_read = Clock::now() + bound.read_cost;
+    bound.may_doubt = Clock::now() + bound.read_cost * doubt_share;
     bound.dirty = false;
     const bool whole = std::exchange(bound.whole, false);
     if (!count) return;
     found.count += count;
-    found.changed = true;
+    found.changed = found.read = true;
     found.whole = found.whole || whole || first;
     if (!reported && !seen) drift_ += count;
 }
@@ -305,94 +373,6 @@ void SetMirror::tell_undefined() {
                                 text));
 }
 
-void SetMirror::ports_problem(Target& target, const std::string& why) {
-    std::string& problem = target.status.ports_problem;
-    if (!why.empty() && problem.empty())
-        tell_(true, fmt::format("{}: entries by port do not act at the driver hook, but by the connection's "
-                                "mark alone: {}",
-                                target.name, why));
-    if (why.empty() && !problem.empty())
-        tell_(false, fmt::format("{}: entries by port act at the driver hook again", target.name));
-    problem = why;
-}
-
-// Says so where entries by interface do not act at the driver hook.
-void SetMirror::leave_to_kernel(Target& target, bool apart) {
-    const bool left = apart && target.receivers.size() > 1;
-    if (left && target.status.kernel_only.empty())
-        tell_(true,
-              fmt::format("{}: entries of hash:net,iface act in the kernel only, not at the driver hook: "
-                          "the kernel gets the packets by {}, which the hook cannot tell apart",
-                          target.name, fmt::join(target.receivers, ", ")));
-    target.status.kernel_only = left ? target.receivers : std::vector<std::string>();
-}
-
-// Whatever another process put there (synward load with another config), the sets decide.
-void SetMirror::look_for_others(Target& target, Clock::time_point now) {
-    // What could not be written is tried again in its own time.
-    if (!target.written || !target.status.problem.empty() || target.in_force()) return;
-    target.stale = true;
-    target.written = false;
-    target.status.overwritten++;
-    if (now < target.may_tell) return;
-    target.may_tell = now + 1min;
-    tell_(true, fmt::format("{}: another process replaced the denied and allowed sources; what the sets and "
-                            "the config say is put back",
-                            target.name));
-}
-
-void SetMirror::write(bool whole) {
-    // One for all, unless a set tells interfaces apart.
-    const bool apart = driver_->by_interface();
-    std::optional<std::vector<SourceEntry>> resolved;
-    bool have = false;
-    std::size_t left = static_cast<std::size_t>(
-        std::count_if(targets_.begin(), targets_.end(), [](const Target& t) { return t.stale; }));
-    for (Target& target : targets_) {
-        if (!target.stale) continue;
-        left--;
-        if (apart || !have) resolved = driver_->at_driver_by_port(classify_.fates, target.receivers);
-        have = true;
-        leave_to_kernel(target, apart);
-        const bool all = whole || !target.written;
-        std::size_t count = 0;
-        Result<void> done;
-        std::string ports;  // why they are left to the kernel
-        if (resolved) {
-            count = resolved->size();
-            const bool by_port = count && resolved->back().port;
-            done = target.write(apart || !left ? std::move(*resolved) : *resolved, all);
-            if (!done && done.error().code == ErrorCode::config && by_port) ports = done.error().message;
-        } else {
-            ports =
-                "it takes too long to tell what they do among the other entries; let wide prefixes have "
-                "fewer ports";
-        }
-        if (!ports.empty()) {
-            auto wanted = driver_->at_driver(classify_.fates, target.receivers);
-            count = wanted.size();
-            done = target.write(std::move(wanted), all);
-        }
-        if (done) ports_problem(target, ports);
-        target.stale = false;
-        if (!done) {
-            const std::string text =
-                fmt::format("{}: the sets do not act as they are: {}", target.name, done.error().message);
-            if (text != target.status.problem) tell_(true, text);
-            target.status.problem = text;
-            // What does not fit is tried again when it changes; anything else with the next look at
-            // everything.
-            continue;
-        }
-        if (!target.status.problem.empty())
-            tell_(false, fmt::format("{}: the sets act as they are again", target.name));
-        target.status.problem.clear();
-        target.status.entries = count;
-        target.written = true;
-        (all ? target.status.replaced : target.status.updated)++;
-    }
-}
-
 std::optional<SetMirror::Change> SetMirror::round() {
     const auto now = Clock::now();
     last_round_ = now;
@@ -404,6 +384,7 @@ std::optional<SetMirror::Change> SetMirror::round() {
         pace(now);
     }
     changes_ += found.count;
+    if (!found.read) told_ += found.count;
     const bool first = !index_;
     const bool anew = std::exchange(configured_anew_, false) || first;
     if (found.changed || anew) {
@@ -414,7 +395,8 @@ std::optional<SetMirror::Change> SetMirror::round() {
     if (reconcile)
         for (Target& target : targets_) target.stale = target.stale || !target.status.problem.empty();
     if (std::any_of(targets_.begin(), targets_.end(), [](const Target& t) { return t.stale; }))
-        write(found.whole || anew || found.count > std::max<std::size_t>(64, before / 16));
+        write(found.whole || anew || found.count > std::max<std::size_t>(64, before / 16),
+              found.changed && !found.read ? &found.prefixes : nullptr);
     if (reconcile) {
         nanoseconds cost{};
         for (const Bound& bound : bound_) cost += bound.read_cost;
@@ -434,7 +416,7 @@ SetMirror::Clock::time_point SetMirror::next() const {
     }
     if (!reader_) return next;
     for (const Bound& bound : bound_) {
-        next = std::min(next, bound.dirty ? bound.may_read : bound.next_poll);
+        next = std::min(next, bound.dirty || has_told(bound) ? bound.may_read : bound.next_poll);
         if (bound.vanished) next = std::min(next, bound.may_read);
     }
     return next;
@@ -462,6 +444,7 @@ MirrorStatus SetMirror::status() const {
     for (const Target& target : targets_) status.interfaces.push_back(target.status);
     status.polls = polls_;
     status.reads = reads_;
+    status.told = told_;
     status.changes = changes_;
     status.drift = drift_;
     status.undefined = undefined_;

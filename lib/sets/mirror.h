@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,7 @@ struct MirrorStatus {
     std::vector<Interface> interfaces;
     std::uint64_t polls = 0;    // headers asked for
     std::uint64_t reads = 0;    // sets read
+    std::uint64_t told = 0;     // entries of which an event told, so that no set was read for them
     std::uint64_t changes = 0;  // entries that were added, removed or changed
     std::uint64_t drift = 0;    // of them, found although nothing had told of them
     std::vector<UndefinedMark> undefined;
@@ -58,6 +60,8 @@ class SetMirror {
     // Puts the entries in force on one interface: all at once where `whole`, else by
     // what differs. An error leaves the old ones.
     using Write = std::function<Result<void>(std::vector<SourceEntry> wanted, bool whole)>;
+    // Likewise of what lies in a prefix; the other entries stay. Returns how many there are then.
+    using Patch = std::function<Result<std::size_t>(const Prefix& within, std::vector<SourceEntry> wanted)>;
     // Whether packets still go by what was written there last. Asked in every round.
     using InForce = std::function<bool()>;
     // What an administrator should read: once when it begins and once when it ends.
@@ -71,14 +75,16 @@ class SetMirror {
     // Which sets, how often, and the sources that come before all sets.
     void configure(const ClassifyConfig& classify, const SourcesConfig& sources);
     // Of the same name: replaces it, and is written anew. `receivers` as
-    // SetIndex::at_driver() has them.
+    // SetIndex::at_driver() has them. Without a Patch, all is written whatever changed.
     void add_interface(
         const std::string& name, std::vector<std::string> receivers, Write write,
-        InForce in_force = [] { return true; });
+        InForce in_force = [] { return true; }, Patch patch = {});
     void remove_interface(std::string_view name);
 
-    // Read at the next round; an empty name means every set.
-    void report(std::string_view name, SetOperation operation);
+    // Read at the next round; an empty name means every set. `told`: the one entry that was added
+    // or removed (SetEvent::entry). Where that can be understood, only that changes, and nothing
+    // is read; empty: not told.
+    void report(std::string_view name, SetOperation operation, std::span<const std::uint8_t> told = {});
 
     // What changed in a round.
     struct Change {
@@ -101,6 +107,8 @@ class SetMirror {
     struct Part {
         SetHeader header;
         std::shared_ptr<const SetContents> contents;
+        bool ahead = false;             // of the header, by what was told
+        std::vector<SetChange> told{};  // for the next round
     };
     struct Bound {
         std::string name;
@@ -110,6 +118,7 @@ class SetMirror {
         bool whole = false;  // it is another set, so it is replaced rather than updated
         Clock::time_point next_poll{};
         Clock::time_point may_read{};
+        Clock::time_point may_doubt{};  // that what was told is all that happened
         std::optional<Clock::time_point> vanished;
         std::chrono::nanoseconds poll_cost{}, read_cost{}, poll_every{};
     };
@@ -118,6 +127,7 @@ class SetMirror {
         std::vector<std::string> receivers;
         Write write;
         InForce in_force;
+        Patch patch;
         bool written = false;
         Clock::time_point may_tell{};  // that it was overwritten
         bool stale = true;
@@ -125,8 +135,13 @@ class SetMirror {
     };
     struct Found;
 
+    static bool alike(const Part& part, SetHeader header);
+    static bool believe(Bound& bound, std::string_view name, SetOperation operation,
+                        std::span<const std::uint8_t> told);
+    static bool has_told(const Bound& bound);
+    static void take_told(Bound& bound, Found& found);
     [[nodiscard]] bool involves(const Bound& bound, std::string_view name) const;
-    bool moved(Bound& bound);
+    bool moved(Bound& bound, Clock::time_point now);
     Result<std::vector<Part>> read(const Bound& bound, bool everything);
     void look(Bound& bound, Clock::time_point now, bool reconcile, Found& found);
     void gone(Bound& bound, Clock::time_point now, Found& found);
@@ -137,7 +152,9 @@ class SetMirror {
     void tell_undefined();
     void leave_to_kernel(Target& target, bool apart);
     void look_for_others(Target& target, Clock::time_point now);
-    void write(bool whole);
+    [[nodiscard]] bool patch(Target& target, const std::vector<Prefix>& changed) const;
+    // `changed`: nothing else did; null: not known.
+    void write(bool whole, const std::vector<Prefix>* changed);
 
     std::optional<SetReader> reader_;
     Tell tell_;
@@ -150,7 +167,7 @@ class SetMirror {
     bool configured_anew_ = false;
     Clock::time_point last_round_{};
     Clock::time_point next_reconcile_{};
-    std::uint64_t polls_ = 0, reads_ = 0, changes_ = 0, drift_ = 0;
+    std::uint64_t polls_ = 0, reads_ = 0, told_ = 0, changes_ = 0, drift_ = 0;
     std::vector<UndefinedMark> undefined_;
 };
 

@@ -16,9 +16,12 @@ struct SetEvent {
     std::string_view name;   // empty: every set
     std::string_view other;  // of a swap or rename
     std::uint32_t lost = 0;  // events that could not be told, so far
+    // Of a single entry that was added or removed: attributes for read_told_entry()
+    // (lib/sets/message.h). Empty: not told.
+    std::span<const std::uint8_t> entry;
 };
 
-// Nothing for what is no record of ours. Pure; the names point into `record`.
+// Nothing for what is no record of ours. Pure; names and entry point into `record`.
 [[nodiscard]] std::optional<SetEvent> decode_set_event(std::span<const std::uint8_t> record);
 
 }  // namespace synward

@@ -50,16 +50,21 @@ struct SetEvents::Impl {
     static int take(void* context, void* data, std::size_t size) {
         auto& impl = *static_cast<Impl*>(context);
         const auto event = decode_set_event({static_cast<const std::uint8_t*>(data), size});
-        if (!event) return 0;
+        // An object of another version: at least something happened.
+        if (!event) {
+            impl.mirror->report({}, SetOperation::flush);
+            return 0;
+        }
         impl.count++;
         if (event->lost != std::exchange(impl.lost, event->lost))
             impl.mirror->report({}, SetOperation::flush);
         // `ipset restore` makes an event of every few hundred lines.
-        if (event->name == impl.last && event->operation == impl.last_operation && event->other.empty())
+        if (event->name == impl.last && event->operation == impl.last_operation && event->other.empty() &&
+            event->entry.empty())
             return 0;
-        impl.last = event->name;
+        impl.last = event->entry.empty() ? event->name : std::string_view();
         impl.last_operation = event->operation;
-        impl.mirror->report(event->name, event->operation);
+        impl.mirror->report(event->name, event->operation, event->entry);
         if (!event->other.empty()) impl.mirror->report(event->other, event->operation);
         return 0;
     }

@@ -71,6 +71,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const std::vector<std::uint8_t> record(data, data + size);
     if (const auto event = decode_set_event(record))
-        require(event->name.size() <= 32 && event->other.size() <= 32);
+        require(event->name.size() <= 32 && event->other.size() <= 32 && event->entry.size() <= 512);
+    // And as the attributes of an entry that an event tells of.
+    for (const SetKind kind : {SetKind::ip, SetKind::net, SetKind::ip_port, SetKind::net_port}) {
+        for (const sw_family family : {SW_IPV4, SW_IPV6}) {
+            SetHeader of;
+            of.kind = kind;
+            of.family = family;
+            const auto entry = read_told_entry(of, record);
+            if (!entry) continue;
+            require(entry->prefix.address.family == family && entry->prefix.length > 0);
+            require(Prefix::parse(entry->prefix.to_string()) == entry->prefix);
+            std::vector<Prefix> changed;
+            const auto set = SetBuilder(of).finish()->with(std::vector<SetChange>{{*entry, false}}, changed);
+            require(set && set->size() == 1 && changed == std::vector{entry->prefix});
+        }
+    }
     return 0;
 }

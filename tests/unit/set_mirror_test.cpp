@@ -352,6 +352,95 @@ TEST_F(SetMirrorTest, UndefinedFatesAreSaidAndDefinedLater) {
     EXPECT_THAT(changed_, SizeIs(2)) << "everything";
 }
 
+// The attributes of an address, as the ipset command sends them.
+std::vector<std::uint8_t> told(const char* address, unsigned mark) {
+    const Address a = *Address::parse(address);
+    std::vector<std::uint8_t> bytes{12, 0, 1, 0x80, 8, 0, 1, 0x40};  // IPSET_ATTR_IP, _IPADDR_IPV4
+    bytes.insert(bytes.end(), a.bytes.begin(), a.bytes.begin() + 4);
+    if (mark) {
+        const std::uint8_t skbmark[]{12, 0, 27, 0x40, 0, 0, 0, static_cast<std::uint8_t>(mark),
+                                     0,  0, 0,  0xff};
+        bytes.insert(bytes.end(), std::begin(skbmark), std::end(skbmark));
+    }
+    return bytes;
+}
+
+// Where an event tells of the entry, it acts at once and no set is read.
+TEST_F(SetMirrorTest, WhatIsToldActsWithoutReading) {
+    restore(
+        "create first hash:ip skbinfo\nadd first 198.18.0.1 skbmark 0xd/0xff\n"
+        "create inner hash:net skbinfo\ncreate second list:set\nadd second inner\n"
+        "add inner 198.18.4.0/24 skbmark 0xd/0xff\n");
+    std::vector<Prefix> patched;
+    mirror_->add_interface(
+        "here", {"here"}, writer(entries_), [] {
+        return true; },
+        [&](const Prefix& within, std::vector<SourceEntry> wanted) -> Result<std::size_t> {
+        patched.push_back(within);
+        std::erase_if(entries_, [&](const SourceEntry& e) {
+            return e.prefix.length >= within.length && within.contains(e.prefix.address);
+        });
+        entries_.insert(entries_.end(), wanted.begin(), wanted.end());
+        std::ranges::sort(entries_, [](const auto& a, const auto& b) { return a.place() < b.place(); });
+        return entries_.size();
+        });
+    expect({"-198.18.0.1", "-198.18.4.0/24"});
+    classify_.poll = 1h;  // nothing else shall find it
+    mirror_->configure(classify_, sources_);
+    settle();
+    const auto reads = mirror_->status().reads;
+
+    run("ipset add first 198.18.0.9 skbmark 0xd/0xff");
+    mirror_->report("first", SetOperation::add, told("198.18.0.9", 0xd));
+    run("ipset add inner 198.18.4.7 skbmark 0xa/0xff");
+    mirror_->report("inner", SetOperation::add, told("198.18.4.7", 0xa));
+    expect({"-198.18.0.1", "-198.18.0.9", "-198.18.4.0/24", "+198.18.4.7"});
+    EXPECT_THAT(patched, ElementsAre(*Prefix::parse("198.18.0.9"), *Prefix::parse("198.18.4.7")));
+    EXPECT_THAT(changed_, SizeIs(2));
+    run("ipset del first 198.18.0.9");
+    mirror_->report("first", SetOperation::remove, told("198.18.0.9", 0));
+    expect({"-198.18.0.1", "-198.18.4.0/24", "+198.18.4.7"});
+    const MirrorStatus status = mirror_->status();
+    EXPECT_EQ(status.reads, reads);
+    EXPECT_EQ(status.told, 3u);
+    EXPECT_EQ(status.interfaces[0].entries, 3u);
+    EXPECT_EQ(status.interfaces[0].updated, 2u);
+    ASSERT_THAT(index_->sets(), SizeIs(2));
+    EXPECT_EQ(index_->find({*Address::parse("198.18.4.7"), 6, 80, "here", 0}), 0xa);
+
+    // The headers agree with what was told: they give no reason to read.
+    classify_.poll = 5ms;
+    mirror_->configure(classify_, sources_);
+    settle();
+    EXPECT_EQ(mirror_->status().reads, reads);
+    // What nothing told of is found behind it.
+    mirror_->report("first", SetOperation::add, told("198.18.0.11", 0xd));
+    run("ipset add first 198.18.0.11 skbmark 0xd/0xff");
+    run("ipset add first 198.18.0.12 skbmark 0xd/0xff");
+    expect({"-198.18.0.1", "-198.18.0.11", "-198.18.0.12", "-198.18.4.0/24", "+198.18.4.7"});
+    // What was told is wrong: the set has the last word.
+    mirror_->report("first", SetOperation::add, told("198.18.0.13", 0xd));
+    expect({"-198.18.0.1", "-198.18.0.11", "-198.18.0.12", "-198.18.4.0/24", "+198.18.4.7"});
+    EXPECT_EQ(mirror_->status().drift, 0u);
+}
+
+TEST_F(SetMirrorTest, WhatIsToldOfASetThatIsReadAnywayIsNotNeeded) {
+    restore("create first hash:ip skbinfo\nadd first 198.18.0.1 skbmark 0xd/0xff\n");
+    expect({"-198.18.0.1"});
+    settle();
+    run("ipset flush first");
+    run("ipset add first 198.18.0.2 skbmark 0xd/0xff");
+    mirror_->report("first", SetOperation::flush);
+    mirror_->report("first", SetOperation::add, told("198.18.0.2", 0xd));
+    expect({"-198.18.0.2"});
+    EXPECT_EQ(mirror_->status().told, 0u);
+    // Nor of what cannot be understood, or is no set of ours.
+    run("ipset add first 198.18.0.3 skbmark 0xd/0xff");
+    mirror_->report("first", SetOperation::add, std::vector<std::uint8_t>{1, 2, 3});
+    mirror_->report("other", SetOperation::add, told("198.18.0.4", 0xd));
+    expect({"-198.18.0.2", "-198.18.0.3"});
+}
+
 TEST_F(SetMirrorTest, InterfacesAndConfigMayChange) {
     restore(
         "create first hash:net,iface skbinfo\nadd first 198.18.0.0/24,here skbmark 0xd/0xff\n"

@@ -227,6 +227,78 @@ TEST_F(SourceSetTest, EqualAModelAfterEveryWrite) {
     EXPECT_EQ(in_maps, listed);
 }
 
+// Only what lies in a prefix is written, and only that changes: with and without entries by port.
+TEST_F(SourceSetTest, WithinAPrefixTheyEqualAModel) {
+    add("web", {80}).settings.arm_rate = 1'000'000'000;
+    Instance instance = opened(SW_SOURCES_LEAST);
+    apply(instance);
+    SourceMaps sources = must(instance.sources());
+    Model model;
+    std::vector<Prefix> known;
+    for (unsigned i = 0; i < 60; i++) {
+        known.push_back(i % 2 ? random_source() : random_prefix());
+        model[{0, known.back()}] = static_cast<sw_fate>(1 + random_() % 3);
+    }
+    must(sources.replace(sorted(model)));
+    for (int turn = 0; turn < 400; turn++) {
+        const bool by_port = turn >= 200;
+        const Prefix& at = known[random_() % known.size()];
+        const Prefix within = Prefix::around(at.address, at.length - random_() % std::min(at.length, 9u));
+        std::erase_if(model, [&](const auto& entry) {
+            const Prefix& p = entry.first.second;
+            return within.length <= p.length && within.contains(p.address) && random_() % 2;
+        });
+        for (unsigned i = random_() % 20; i; i--) {
+            Prefix p = random_source();
+            if (p.address.family != within.address.family) continue;
+            for (unsigned bit = 0; bit < within.length; bit++) {
+                const auto mask = static_cast<std::uint8_t>(0x80 >> bit % 8);
+                p.address.bytes[bit / 8] &= static_cast<std::uint8_t>(~mask);
+                p.address.bytes[bit / 8] |= within.address.bytes[bit / 8] & mask;
+            }
+            if (random_() % 2)
+                p = Prefix::around(p.address, within.length + random_() % (p.length - within.length + 1));
+            model[{by_port ? random_() % 2 * 80 : 0, p}] = static_cast<sw_fate>(1 + random_() % 3);
+            known.push_back(p);
+        }
+        std::vector<SourceEntry> wanted = sorted(model);
+        std::erase_if(wanted, [&](const SourceEntry& entry) {
+            return entry.prefix.length < within.length || !within.contains(entry.prefix.address);
+        });
+        must(sources.update(within, wanted));
+        ASSERT_TRUE(std::ranges::equal(
+            sources.entries(), sorted(model),
+            [](const auto& a, const auto& b) { return a.place() == b.place() && a.fate == b.fate; }))
+            << within.to_string() << ", turn " << turn;
+        for (int i = 0; i < 40; i++) {
+            const Address a = known[random_() % known.size()].address;
+            sw_fate due_here = due(model, a, 80);
+            if (due_here == SW_FATE_NONE) due_here = due(model, a, 0);
+            ASSERT_EQ(verdict(instance, a) == XDP_DROP, due_here == SW_FATE_DENY)
+                << a.to_string() << ", turn " << turn;
+        }
+    }
+    std::size_t listed = 0;
+    for (const auto& [place, fate] : model) listed += !place.second.is_host();
+    EXPECT_EQ(entries(instance, "sw_prefix4") + entries(instance, "sw_prefix6"), listed);
+}
+
+TEST_F(SourceSetTest, WithinAPrefixNothingChangesWhereItDoesNotFit) {
+    add("web", {80}).settings.arm_rate = 1'000'000'000;
+    Instance instance = opened(SW_SOURCES_LEAST);
+    apply(instance);
+    SourceMaps sources = must(instance.sources());
+    must(sources.replace(hosts(10)));
+    const auto done = sources.update(*Prefix::parse("11.0.0.0/8"), hosts(sources.capacity() + 1));
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ErrorCode::config);
+    EXPECT_EQ(sources.entries().size(), 10u);
+    EXPECT_TRUE(sources.in_force());
+    must(sources.update(*Prefix::parse("11.0.0.0/8"), {}));
+    EXPECT_EQ(sources.entries().size(), 0u);
+    EXPECT_EQ(verdict(instance, hosts(1)[0].prefix.address), std::uint32_t{XDP_PASS});
+}
+
 // Two processes: each notices that the other was there.
 TEST_F(SourceSetTest, AnotherWriterIsNoticed) {
     add("web", {80});

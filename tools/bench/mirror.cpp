@@ -22,6 +22,7 @@ namespace synward::bench {
 namespace {
 
 constexpr uint32_t kFirst = 0x0a000000;   // 10.0.0.0 and up: only in the lab's own namespace
+constexpr uint32_t kOthers = 0x0b000000;  // 11.0.0.0 and up: likewise
 constexpr uint32_t kSingle = 0xc6120000;  // 198.18.0.0 and up
 constexpr const char* kSet = "bench4";
 constexpr uint64_t kPatience = 60'000'000'000;
@@ -49,12 +50,12 @@ uint64_t time_until(const char* what, const Done& done) {
     return monotonic_now() - start;
 }
 
-// Words of `ipset restore` for `count` entries from kFirst on.
-std::string entry_lines(const char* verb, const char* set, uint32_t count, bool marked) {
+// Words of `ipset restore` for `count` entries.
+std::string entry_lines(const char* verb, const char* set, uint32_t count, bool marked,
+                        uint32_t first = kFirst) {
     std::string text;
     for (uint32_t n = 0; n < count; ++n)
-        text +=
-            fmt::format("{} {} {}{}\n", verb, set, address(kFirst + n), marked ? " skbmark 0xd/0xff" : "");
+        text += fmt::format("{} {} {}{}\n", verb, set, address(first + n), marked ? " skbmark 0xd/0xff" : "");
     return text;
 }
 
@@ -64,14 +65,15 @@ class Bench {
         : options_(options),
           lab_({.daemon = options.daemon,
                 .set = kSet,
-                .sources = std::max(1u << 17, std::max(options.entries, options.batch) * 2)}) {
+                .sources =
+                    std::max(1u << 17, std::max({options.entries, options.batch, options.among}) * 2)}) {
         prctl(PR_SET_TIMERSLACK, 1000);
     }
 
     MirrorReport run() {
         MirrorReport report;
         make_set(kSet);
-        make_small();
+        make_first();
         if (options_.adds != 0) latency(report.latency);
         progress("idle");
         report.idle = idle();
@@ -87,18 +89,18 @@ class Bench {
     }
 
     void make_set(const char* name) {
-        ipset(create_command(name, SetKind::net, SW_IPV4,
-                             std::max({options_.entries, options_.batch, 65536u}) + 1024) +
-              "\n");
+        ipset(
+            create_command(
+                name, SetKind::net, SW_IPV4,
+                std::max({options_.entries, options_.batch, options_.among + options_.adds, 65536u}) + 1024) +
+            "\n");
     }
 
-    // A hundred entries that always are there: an empty set would be a special case.
-    void make_small() {
-        std::string text;
-        for (uint32_t n = 0; n < 100; ++n)
-            text += fmt::format("add {} {} skbmark 0xd/0xff\n", kSet, address(kSingle + n));
-        ipset(text);
-        time_until("the driver does not deny the first entries", [&] { return lab_.denied(kSingle + 99); });
+    // Entries that are there already: an empty set would be a special case.
+    void make_first() {
+        ipset(entry_lines("add", kSet, options_.among, true, kOthers));
+        time_until("the driver does not deny the first entries",
+                   [&] { return lab_.denied(kOthers + options_.among - 1); });
     }
 
     // Some of the first `count` entries, at random, and the last: all of them are denied, or none.
@@ -116,7 +118,7 @@ class Bench {
         if (!ipset) throw std::runtime_error(ipset.error().message);
         std::vector<double> samples;
         for (uint32_t n = 0; n < options_.adds; ++n) {
-            const uint32_t source = kSingle + 256 + n;
+            const uint32_t source = kSingle + n;
             if (lab_.denied(source)) throw std::runtime_error("a source is denied before it is in the set");
             sleep_ns(random_() % 100'000'000);  // at any moment between two polls
             const auto added = ipset->run(fmt::format("add {} {} skbmark 0xd/0xff", kSet, address(source)));

@@ -10,6 +10,7 @@ namespace synward::bench {
 struct MirrorOptions {
     std::string daemon;            // path of synwardd; empty: beside this program
     unsigned adds = 300;           // whose latency is measured; 0: none
+    unsigned among = 100;          // entries that the set has then
     unsigned changes = 1'000'000;  // of the rate, half of them additions; 0: none
     unsigned batch = 100'000;      // entries that are there, or not, in turn meanwhile
     unsigned entries = 1'000'000;  // of the large set; 0: none

@@ -20,9 +20,10 @@ std::string text_of(const MirrorOptions& options, const MirrorReport& report) {
     std::string text;
     if (options.adds != 0)
         text += fmt::format(
-            "ipset add to drop at the driver, {} times: p50 {:.1f} ms, p99 {:.1f} ms (least {:.1f}, most "
-            "{:.1f})\n",
-            options.adds, report.latency.p50, report.latency.p99, report.latency.least, report.latency.most);
+            "ipset add to drop at the driver, {} times among {} entries: p50 {:.1f} ms, p99 {:.1f} ms (least "
+            "{:.1f}, most {:.1f})\n",
+            options.adds, options.among, report.latency.p50, report.latency.p99, report.latency.least,
+            report.latency.most);
     if (options.changes != 0)
         text += fmt::format(
             "ipset restore into a mirrored set: {} changes/s for {:.1f} s ({} where it is not mirrored); "
@@ -55,11 +56,9 @@ void run(Arguments& arguments) {
                     system.release, text_of(options, report)));
     nlohmann::ordered_json json = {{"kernel", system.release}};
     if (options.adds != 0)
-        json["latency_ms"] = {{"adds", options.adds},
-                              {"least", report.latency.least},
-                              {"p50", report.latency.p50},
-                              {"p99", report.latency.p99},
-                              {"most", report.latency.most}};
+        json["latency_ms"] = {{"adds", options.adds},          {"among", options.among},
+                              {"least", report.latency.least}, {"p50", report.latency.p50},
+                              {"p99", report.latency.p99},     {"most", report.latency.most}};
     if (options.changes != 0)
         json["rate"] = {{"changes_per_second", report.rate.per_second},
                         {"unmirrored_per_second", report.rate.alone},
@@ -86,6 +85,9 @@ void add_mirror(CLI::App& app) {
         "mirror", "How fast what the ipset command does reaches the driver hook, and what it costs synwardd");
     command->add_option("--adds", options.adds, "additions whose latency is measured; 0: none")
         ->check(CLI::Range(0, 60000))
+        ->capture_default_str();
+    command->add_option("--among", options.among, "entries that the set has then")
+        ->check(CLI::Range(1, 4'000'000))
         ->capture_default_str();
     command->add_option("--changes", options.changes, "changes by ipset restore; 0: none")
         ->check(CLI::Range(0, 100'000'000))
