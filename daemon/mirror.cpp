@@ -156,17 +156,21 @@ void Mirror::follow(const Guards& guards) {
     if (!orders.come.empty() || !orders.gone.empty()) order(std::move(orders));
 }
 
-void Mirror::report(const std::string& name) {
+std::uint64_t Mirror::report(const std::string& name) {
+    std::uint64_t number = 0;
     {
         const std::lock_guard lock(mutex_);
         auto& reported = orders_.reported;
-        if (std::find(reported.begin(), reported.end(), name) != reported.end()) return;
+        // Before the first config there is nothing to do.
+        number = orders_.number ? ++orders_.number : 0;
+        if (std::find(reported.begin(), reported.end(), name) != reported.end()) return number;
         if (reported.size() < 64)
             reported.push_back(name);
         else
             reported = {""};  // every set
     }
     ring(wake_);
+    return number;
 }
 
 void Mirror::take_changes() {
@@ -306,6 +310,7 @@ nlohmann::json Mirror::status() const {
             {"why", why_.empty() ? nlohmann::json() : nlohmann::json(why_)},
             {"sets", std::move(sets)},
             {"interfaces", std::move(interfaces)},
+            {"done", done_number_},
             {"events", status_events_},
             {"polls", status_.polls},
             {"reads", status_.reads},

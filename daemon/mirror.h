@@ -48,7 +48,8 @@ class Mirror {
     void follow(const Guards& guards);
     // Somebody changed a set just now (or all, where the name is empty): do not wait to find
     // it, which takes long where a header does not show it, as with an entry's new mark.
-    void report(const std::string& name);
+    // Returns a number; it is done when `done` of the status has reached it.
+    std::uint64_t report(const std::string& name);
 
     [[nodiscard]] nlohmann::json status() const;
 

@@ -158,8 +158,7 @@ Result<json> why(Daemon& daemon, const json& request) {
 Result<json> set_changed(Daemon& daemon, const json& request) {
     const auto name = text_field(request, "name");
     if (!name) return tl::unexpected(name.error());
-    daemon.mirror().report(*name);
-    return json::object();
+    return json{{"number", daemon.mirror().report(*name)}};
 }
 
 Result<json> reload(Daemon& daemon, const json&) {

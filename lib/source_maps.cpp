@@ -463,7 +463,7 @@ Result<void> SourceMaps::Impl::update(std::size_t from, std::size_t to, std::vec
     // sets are two thirds full.
     if (12 * fresh.hosts() > std::size_t{1} << sw_set_gate_shift(word)) return replace(all());
     if (fresh.hosts() > source_capacity(*maps) || count - fresh.hosts() > prefix_capacity(*maps))
-        return replace(all());  // which says what does not fit
+        return replace(all());  // which says what does not fit, if it does not
     // Additions first, and of them the special ones; removals behind, the general ones first: so
     // what decides about a source is its old entry, and then its new one.
     std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {

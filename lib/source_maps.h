@@ -42,7 +42,8 @@ class SourceMaps {
     // One by one, in place: cheap for a few changes of many. Each source goes from its old
     // fate to its new one in one step; sources in both are never without theirs.
     Result<void> update(std::vector<SourceEntry> wanted);
-    // Likewise of what lies in `within`: the other entries stay, and are not even looked at.
+    // Likewise of what lies in `within`: the other entries stay, and are not even looked at unless
+    // some are by port.
     Result<void> update(const Prefix& within, std::vector<SourceEntry> wanted);
 
   private:

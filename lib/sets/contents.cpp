@@ -333,9 +333,9 @@ std::string unfit(const SetHeader& header) {
             header.name, header.name);
     if (header.kind != SetKind::list && !header.skbinfo)
         return fmt::format(
-            "the entries of the ipset '{}' have no room for marks; create it with skbinfo: ipset "
-            "create {} {}{} skbinfo",
-            header.name, header.name, header.type, header.family == SW_IPV6 ? " family inet6" : "");
+            "the entries of the ipset '{0}' have no room for marks; create it with skbinfo: ipset create {0} "
+            "{1}{2} skbinfo (where it is in use, under another name, and then ipset swap)",
+            header.name, header.type, header.family == SW_IPV6 ? " family inet6" : "");
     return {};
 }
 

@@ -16,11 +16,13 @@ Error explain(Error error, const SetHeader& header) {
     const std::string& name = header.name;
     if (says("Hash is full") || says("set is full"))
         error.message = fmt::format(
-            "the set {} is full ({} of {} entries): take some out (synward forget), or make a larger one and "
-            "swap it in: ipset {}; ipset swap {}-large {}",
+            "the set {} is full ({} of {} entries): take some out (synward forget), or make a larger one, "
+            "copy "
+            "the entries and swap it in: ipset {}; ipset save {} | sed -n 's/^add {} /add {}-large /p' | "
+            "ipset restore; ipset swap {}-large {}",
             name, header.elements, header.most,
             create_command(name + "-large", header.kind, header.family.value_or(SW_IPV4), 2 * header.most),
-            name, name);
+            name, name, name, name, name);
     else if (says("set with the same name already exists"))
         error = {
             fmt::format("there is a set {} already: destroy it (ipset destroy {}), or choose another name",

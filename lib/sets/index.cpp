@@ -267,7 +267,7 @@ class Sweep {
     // The first set that speaks, at the port that the cells are about. Where one before it has
     // another word for some packets, the kernel has to look at them.
     [[nodiscard]] sw_fate decide(const Word* words, const Word* cells) const {
-        unsigned others = 0;
+        unsigned further = 0;
         for (std::size_t i = 0; i < cursors_.size(); i++) {
             const Word word = cells && column_[i] != no_column ? cells[column_[i]] : words[i];
             if (word == silent) continue;
@@ -276,11 +276,11 @@ class Sweep {
                 continue;
             }
             if (conditional_[i]) {
-                others |= word;
+                further |= word;
                 continue;
             }
             const unsigned fate = word - 1u;
-            return others & ~(1u << fate) ? SW_FATE_CHECK : static_cast<sw_fate>(fate);
+            return further & ~(1u << fate) ? SW_FATE_CHECK : static_cast<sw_fate>(fate);
         }
         return SW_FATE_CHECK;
     }
@@ -367,6 +367,11 @@ std::optional<std::vector<SourceEntry>> SetIndex::at_driver_within(const Prefix&
 bool SetIndex::by_interface() const {
     return std::ranges::any_of(flatten(sets_),
                                [](const Member& m) { return m.set->header().kind == SetKind::net_iface; });
+}
+
+bool SetIndex::by_port() const {
+    return std::ranges::any_of(flatten(sets_),
+                               [](const Member& m) { return synward::by_port(m.set->header().kind); });
 }
 
 std::vector<UndefinedMark> SetIndex::undefined(const Fates& fates) const {

@@ -77,8 +77,9 @@ class SetIndex {
     // every port.
     [[nodiscard]] std::vector<SourceEntry> at_driver(const Fates& fates,
                                                      const std::vector<std::string>& receivers) const;
-    // Whether a set of it tells interfaces apart.
+    // Whether a set of it tells interfaces apart, or ports.
     [[nodiscard]] bool by_interface() const;
+    [[nodiscard]] bool by_port() const;
     // Of members of lists, the member is named.
     [[nodiscard]] std::vector<UndefinedMark> undefined(const Fates& fates) const;
     // Entries of all sets; of a set that is bound twice, twice.

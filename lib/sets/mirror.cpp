@@ -23,11 +23,14 @@ constexpr unsigned poll_share = 170;       // 1/170: 0.6 %
 constexpr unsigned reconcile_share = 330;  // 0.3 %
 // And while entries are told all the time: to find those of which nothing tells.
 constexpr unsigned doubt_share = 20;  // 5 %
+constexpr nanoseconds owed_after = 20ms;
 // So long a set that vanished still acts: scripts destroy a set to make it anew.
 constexpr auto grace = 10s;
 constexpr std::size_t most_prefixes = 65536;
 // Told entries of a set that wait for a round; more are read with their set.
 constexpr std::size_t most_told = 4096;
+// SetHeader::elements of a part whose header is not to be believed.
+constexpr std::uint32_t to_read = ~0u;
 // What another process wrote is found within this, even if no set is looked at meanwhile.
 constexpr auto others_every = 1s;
 
@@ -50,6 +53,7 @@ struct SetMirror::Found {
     bool changed = false;
     bool whole = false;
     bool read = false;  // it is more than what was told
+    bool owed = false;  // a set could not be read yet
 };
 
 void SetMirror::configure(const ClassifyConfig& classify, const SourcesConfig& sources) {
@@ -107,17 +111,18 @@ void SetMirror::report(std::string_view name, SetOperation operation, std::span<
         // Of what is read again, all: a header may look as before.
         if (operation != SetOperation::add && operation != SetOperation::remove) bound.whole = true;
         for (Part& part : bound.parts)
-            if (name.empty() || part.header.name == name) part.header.elements = ~0u;
+            if (name.empty() || part.header.name == name) part.header.elements = to_read;
     }
 }
 
 // Whether what was told will do, so that the set need not be read.
 bool SetMirror::believe(Bound& bound, std::string_view name, SetOperation operation,
                         std::span<const std::uint8_t> told) {
-    // What is read anyway has it.
+    // What is read anyway will have it.
     if (told.empty() || bound.dirty || bound.vanished) return false;
     const auto part = std::ranges::find(bound.parts, name, [](const Part& p) { return p.header.name; });
     if (part == bound.parts.end() || part->told.size() >= most_told) return false;
+    if (part->header.elements == to_read) return false;
     auto entry = read_told_entry(part->header, told);
     if (!entry) return false;
     entry->interface = entry->member = entry->text = {};  // they are the event's
@@ -134,11 +139,13 @@ void SetMirror::take_told(Bound& bound, Found& found) {
         const std::size_t known = found.prefixes.size();
         auto contents = part.contents->with(part.told, found.prefixes);
         part.told.clear();
-        if (!contents) continue;
-        found.count += found.prefixes.size() - known;
-        part.header.elements = static_cast<std::uint32_t>(contents->size());
-        part.contents = std::move(contents);
-        part.ahead = changed = true;
+        part.ahead = true;
+        if (contents) {
+            found.count += found.prefixes.size() - known;
+            part.contents = std::move(contents);
+            changed = true;
+        }
+        part.header.elements = static_cast<std::uint32_t>(part.contents->size());
     }
     if (changed && bound.parts[0].header.kind == SetKind::list) {
         SetBuilder list(bound.parts[0].header);
@@ -146,8 +153,8 @@ void SetMirror::take_told(Bound& bound, Found& found) {
         bound.parts[0].contents = std::move(list).finish();
     }
     found.changed = found.changed || changed;
-    // As long again for everything else.
-    bound.may_read = Clock::now() + (cpu_time() - begin);
+    bound.may_read = Clock::now() + (cpu_time() - begin);  // and what writing it takes: see round()
+    bound.taken = true;
 }
 
 // Whether the header gives no hint of other entries.
@@ -198,7 +205,9 @@ Result<std::vector<SetMirror::Part>> SetMirror::read(const Bound& bound, bool ev
             return fail(ErrorCode::unsupported, fmt::format("the ipset '{}' is a list within a list", name));
         const auto old = std::find_if(bound.parts.begin(), bound.parts.end(),
                                       [&](const Part& part) { return part.header.name == name; });
-        if (!everything && header->kind != SetKind::list && old != bound.parts.end() && alike(*old, *header))
+        // What was told of it meanwhile need not show in its header.
+        if (!everything && header->kind != SetKind::list && old != bound.parts.end() && old->told.empty() &&
+            alike(*old, *header))
             return Part{*header, old->contents};
         SetBuilder builder(*header);
         const auto done = reader_->read(name, [&](const SetEntry& entry) {
@@ -279,7 +288,10 @@ void SetMirror::look(Bound& bound, Clock::time_point now, bool reconcile, Found&
         bound.dirty = moved(bound, now) || !bound.problem.empty();
     const bool reported = bound.dirty || told;
     if (!bound.dirty && !reconcile) return;
-    if (!bound.vanished && now < bound.may_read) return;  // it changes all the time: not all of a core for it
+    if (!bound.vanished && now < bound.may_read) {  // it changes all the time: not all of a core for it
+        found.owed = found.owed || reconcile;
+        return;
+    }
 
     const nanoseconds begin = cpu_time();
     auto parts = read(bound, reconcile);
@@ -385,6 +397,7 @@ std::optional<SetMirror::Change> SetMirror::round() {
     }
     changes_ += found.count;
     if (!found.read) told_ += found.count;
+    const nanoseconds begin = cpu_time();
     const bool first = !index_;
     const bool anew = std::exchange(configured_anew_, false) || first;
     if (found.changed || anew) {
@@ -400,8 +413,14 @@ std::optional<SetMirror::Change> SetMirror::round() {
     if (reconcile) {
         nanoseconds cost{};
         for (const Bound& bound : bound_) cost += bound.read_cost;
-        next_reconcile_ = Clock::now() + std::max<nanoseconds>(classify_.reconcile, cost * reconcile_share);
+        next_reconcile_ =
+            Clock::now() +
+            (found.owed ? owed_after : std::max<nanoseconds>(classify_.reconcile, cost * reconcile_share));
     }
+    // As long again as what was told took, for everything else.
+    const nanoseconds written = cpu_time() - begin;
+    for (Bound& bound : bound_)
+        if (std::exchange(bound.taken, false)) bound.may_read += written;
     if (!found.changed && !anew) return {};
     if (anew || found.prefixes.size() >= most_prefixes) found.prefixes = everything();
     return Change{index_, std::move(found.prefixes)};

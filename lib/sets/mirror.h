@@ -116,6 +116,7 @@ class SetMirror {
         std::string problem;
         bool dirty = true;   // to be read
         bool whole = false;  // it is another set, so it is replaced rather than updated
+        bool taken = false;  // what was told, in this round
         Clock::time_point next_poll{};
         Clock::time_point may_read{};
         Clock::time_point may_doubt{};  // that what was told is all that happened

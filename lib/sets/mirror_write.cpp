@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // So many prefixes at most are written one by one.
-constexpr std::size_t most_patches = 256;
+constexpr std::size_t most_patches = 64;
 
 }  // namespace
 
@@ -58,7 +58,16 @@ void SetMirror::look_for_others(Target& target, Clock::time_point now) {
 bool SetMirror::patch(Target& target, const std::vector<Prefix>& changed) const {
     if (!target.patch || !target.written) return false;
     if (!target.status.problem.empty() || !target.status.ports_problem.empty()) return false;
-    for (const Prefix& prefix : changed) {
+    // Entries of one port do not lie side by side, so that each prefix costs as much as all.
+    if (changed.size() > 1 && driver_->by_port()) return false;
+    // The widest first, and what they contain with them: no source is without its entry meanwhile.
+    std::vector<Prefix> prefixes = changed;
+    std::ranges::sort(prefixes, {}, &Prefix::length);
+    for (auto it = prefixes.begin(); it != prefixes.end(); ++it)
+        prefixes.erase(
+            std::remove_if(it + 1, prefixes.end(), [&](const Prefix& p) { return it->contains(p.address); }),
+            prefixes.end());
+    for (const Prefix& prefix : prefixes) {
         auto wanted = driver_->at_driver_within(prefix, classify_.fates, target.receivers);
         if (!wanted) return false;
         const auto count = target.patch(prefix, std::move(*wanted));

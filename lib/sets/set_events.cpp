@@ -33,6 +33,7 @@ struct SetEvents::Impl {
     bpf_object* object = nullptr;
     std::vector<bpf_link*> links;
     ring_buffer* ring = nullptr;
+    int counts = -1;  // the map of the programs' variables: `lost` alone
 
     // Of one consume().
     SetMirror* mirror = nullptr;
@@ -47,6 +48,13 @@ struct SetEvents::Impl {
         if (object) bpf_object__close(object);
     }
 
+    // As the programs count it.
+    [[nodiscard]] std::uint32_t lost_now() const {
+        std::uint32_t now = lost;
+        const std::uint32_t zero = 0;
+        (void)bpf_map_lookup_elem(counts, &zero, &now);
+        return now;
+    }
     static int take(void* context, void* data, std::size_t size) {
         auto& impl = *static_cast<Impl*>(context);
         const auto event = decode_set_event({static_cast<const std::uint8_t*>(data), size});
@@ -120,6 +128,13 @@ Result<SetEvents> SetEvents::open(const std::string& object) {
                      fmt::format("the kernel does not let ip_set be traced: {}", std::strerror(errno))));
         impl->links.push_back(link);
     }
+    bpf_object__for_each_map(map, impl->object) {
+        if (std::string_view(bpf_map__name(map)).ends_with(".bss") &&
+            bpf_map__value_size(map) == sizeof(std::uint32_t))
+            impl->counts = bpf_map__fd(map);
+    }
+    if (impl->counts < 0)
+        return fail(ErrorCode::mismatch, fmt::format("the BPF object {} is of another version", *path));
     impl->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(impl->object, "sw_set_events"), Impl::take,
                                   impl.get(), nullptr);
     if (!impl->ring) return fail_errno(errno, "cannot read the ring buffer of set events");
@@ -136,6 +151,9 @@ std::size_t SetEvents::consume(SetMirror& mirror) {
     impl_->last.clear();
     impl_->last_operation = SetOperation::create;
     ring_buffer__consume(impl_->ring);
+    // The last ones may be among those that found no place.
+    if (const std::uint32_t lost = impl_->lost_now(); lost != std::exchange(impl_->lost, lost))
+        mirror.report({}, SetOperation::flush);
     return impl_->count;
 }
 

@@ -62,7 +62,9 @@ TEST_F(OutputFileTest, AFileKeepsItsModeAndOwner) {
     put(file, "old");
     ASSERT_EQ(chmod(file.c_str(), 0640), 0);
     const bool root = geteuid() == 0;
-    if (root) ASSERT_EQ(chown(file.c_str(), 65534, 65533), 0);
+    if (root) {
+        ASSERT_EQ(chown(file.c_str(), 65534, 65533), 0);
+    }
     ASSERT_TRUE(replace(file, "new"));
     EXPECT_EQ(get(file), "new");
     EXPECT_EQ(about(file).st_mode & 07777, 0640u);

@@ -373,16 +373,15 @@ TEST_F(SetMirrorTest, WhatIsToldActsWithoutReading) {
         "add inner 198.18.4.0/24 skbmark 0xd/0xff\n");
     std::vector<Prefix> patched;
     mirror_->add_interface(
-        "here", {"here"}, writer(entries_), [] {
-        return true; },
+        "here", {"here"}, writer(entries_), [] { return true; },
         [&](const Prefix& within, std::vector<SourceEntry> wanted) -> Result<std::size_t> {
-        patched.push_back(within);
-        std::erase_if(entries_, [&](const SourceEntry& e) {
-            return e.prefix.length >= within.length && within.contains(e.prefix.address);
-        });
-        entries_.insert(entries_.end(), wanted.begin(), wanted.end());
-        std::ranges::sort(entries_, [](const auto& a, const auto& b) { return a.place() < b.place(); });
-        return entries_.size();
+            patched.push_back(within);
+            std::erase_if(entries_, [&](const SourceEntry& e) {
+                return e.prefix.length >= within.length && within.contains(e.prefix.address);
+            });
+            entries_.insert(entries_.end(), wanted.begin(), wanted.end());
+            std::ranges::sort(entries_, [](const auto& a, const auto& b) { return a.place() < b.place(); });
+            return entries_.size();
         });
     expect({"-198.18.0.1", "-198.18.4.0/24"});
     classify_.poll = 1h;  // nothing else shall find it
@@ -422,6 +421,22 @@ TEST_F(SetMirrorTest, WhatIsToldActsWithoutReading) {
     mirror_->report("first", SetOperation::add, told("198.18.0.13", 0xd));
     expect({"-198.18.0.1", "-198.18.0.11", "-198.18.0.12", "-198.18.4.0/24", "+198.18.4.7"});
     EXPECT_EQ(mirror_->status().drift, 0u);
+}
+
+// What is told of one member of a list, while another one has to be read.
+TEST_F(SetMirrorTest, WhatIsToldIsNotLostWithAnotherMember) {
+    restore(
+        "create a hash:ip skbinfo\nadd a 198.18.0.1 skbmark 0xa/0xff\ncreate b hash:ip skbinfo\n"
+        "create first list:set\nadd first a\nadd first b\n");
+    classify_.poll = 1h;
+    mirror_->configure(classify_, sources_);
+    expect({"+198.18.0.1"});
+    settle();
+    run("ipset -exist add a 198.18.0.1 skbmark 0xd/0xff");  // its header stays the same
+    mirror_->report("a", SetOperation::add, told("198.18.0.1", 0xd));
+    run("ipset add b 198.18.0.2 skbmark 0xd/0xff");
+    mirror_->report("b", SetOperation::add);
+    expect({"-198.18.0.1", "-198.18.0.2"});
 }
 
 TEST_F(SetMirrorTest, WhatIsToldOfASetThatIsReadAnywayIsNotNeeded) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "lib/config.h"
@@ -36,11 +37,21 @@ std::vector<const CLI::App*> meant_by(const CLI::App& app, const std::string& wo
     return found;
 }
 
+// What other commands call it.
+std::string_view usual_word(std::string_view word) {
+    for (const std::string_view other : {"undeny", "unallow", "unmark", "unban", "del", "delete", "remove"})
+        if (word == other) return "forget";
+    for (const std::string_view other : {"ban", "block", "drop"})
+        if (word == other) return "deny";
+    return {};
+}
+
 tl::unexpected<Error> nobody(const CLI::App& app, const std::string& word) {
     std::vector<std::string_view> names;
     for (const CLI::App* command : app.get_subcommands(any))
         if (!command->get_group().empty()) names.push_back(command->get_name());
-    const std::string_view like = closest(word, names);
+    std::string_view like = usual_word(word);
+    if (std::find(names.begin(), names.end(), like) == names.end()) like = closest(word, names);
     return fail(ErrorCode::usage,
                 fmt::format("there is no subcommand '{}'{}", word,
                             like.empty() ? std::string() : fmt::format("; did you mean '{}'?", like)));

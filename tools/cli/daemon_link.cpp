@@ -2,12 +2,16 @@
 #include "tools/cli/daemon_link.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "lib/json.h"
 #include "lib/names.h"
 #include "tools/cli/config_file.h"
 
 namespace synward::cli {
+
+using nlohmann::json;
 
 DaemonLink::DaemonLink(const Context& context) {
     auto client = ControlClient::connect(control_path(context.socket));
@@ -57,7 +61,27 @@ Result<nlohmann::json> DaemonLink::rotate_keys(Instance& instance) {
 
 // Should that fail, the daemon finds what changed by itself, if later.
 void DaemonLink::set_changed(const std::string& name) {
-    if (running()) (void)client_->request({{"command", "set"}, {"name", name}});
+    if (!running()) return;
+    if (const auto done = client_->request({{"command", "set"}, {"name", name}}))
+        awaited_ = done->value("number", std::uint64_t{0});
+}
+
+std::string DaemonLink::sets_problem(const std::string& interface) {
+    using namespace std::chrono_literals;
+    const auto deadline = std::chrono::steady_clock::now() + 3s;
+    while (true) {
+        auto status = client_->request({{"command", "status"}});
+        if (!status) return {};  // what it ended with is not known
+        status_ = std::move(*status);
+        const json& mirror = status_["mirror"];
+        if (mirror.value("done", std::uint64_t{0}) >= awaited_) {
+            for (const json& one : mirror["interfaces"])
+                if (one["interface"] == interface) return one.value("problem", std::string());
+            return {};
+        }
+        if (std::chrono::steady_clock::now() > deadline) return {};
+        std::this_thread::sleep_for(5ms);
+    }
 }
 
 Result<void> DaemonLink::learn(Instance& instance) {

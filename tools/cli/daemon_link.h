@@ -32,12 +32,16 @@ class DaemonLink {
     Result<nlohmann::json> rotate_keys(Instance& instance);
     // After a set was changed: it comes to the driver hook, and to the marks of connections, at once.
     void set_changed(const std::string& name);
+    // Waits for that, three seconds at most. Empty if the interface's hook goes by the sets as they
+    // are, else why not.
+    [[nodiscard]] std::string sets_problem(const std::string& interface);
     // After a policy was written: walks over the sockets if something is armed.
     Result<void> learn(Instance& instance);
 
   private:
     std::optional<ControlClient> client_;
     nlohmann::json status_;
+    std::uint64_t awaited_ = 0;  // the latest change of a set
 };
 
 }  // namespace synward::cli

@@ -10,6 +10,7 @@
 #include "lib/config.h"
 #include "tools/cli/config_file.h"
 #include "tools/cli/context.h"
+#include "tools/cli/daemon_link.h"
 #include "tools/cli/output.h"
 
 namespace synward::cli {
@@ -18,15 +19,20 @@ namespace {
 struct ExportParameters {
     std::vector<std::string> sets;
     std::string format = "iptables";
-    std::string config = default_config_path;
+    std::string config;  // empty: synwardd's, else the usual file
     bool ipv6 = false;
 };
 
 Result<void> run_export(const ExportParameters& parameters, const Context& context) {
     Config config;
-    if (auto loaded = load_config(parameters.config))
+    std::string path = parameters.config;
+    if (path.empty()) {
+        const DaemonLink daemon(context);
+        path = daemon.running() ? daemon.config_path() : default_config_path;
+    }
+    if (auto loaded = load_config(path))
         config = std::move(*loaded);
-    else if (loaded.error().code != ErrorCode::missing || parameters.config != default_config_path)
+    else if (loaded.error().code != ErrorCode::missing || !parameters.config.empty())
         return tl::unexpected(loaded.error());
     auto reader = SetReader::open();
     if (!reader) return tl::unexpected(reader.error());

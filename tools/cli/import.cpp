@@ -19,6 +19,7 @@
 #include "lib/output_file.h"
 #include "tools/cli/config_file.h"
 #include "tools/cli/context.h"
+#include "tools/cli/daemon_link.h"
 #include "tools/cli/output.h"
 
 namespace synward::cli {
@@ -198,7 +199,8 @@ Result<void> run_import(ImportParameters& parameters, const Context& context) {
     Applied applied;
     if (parameters.apply) {
         // The administrator's own fates stay in the one rule.
-        const auto config = load_config(default_config_path);
+        const DaemonLink daemon(context);
+        const auto config = load_config(daemon.running() ? daemon.config_path() : default_config_path);
         if (!config && config.error().code != ErrorCode::missing) return tl::unexpected(config.error());
         auto done = apply_plan(conversion->plan, parameters.name, config ? config->classify.fates : Fates());
         if (!done) return tl::unexpected(done.error());

@@ -12,6 +12,7 @@
 
 #include "lib/sets/entry_words.h"
 #include "tools/cli/lockout.h"
+#include "tools/cli/other_sets.h"
 #include "tools/cli/output.h"
 #include "tools/cli/set_scene.h"
 
@@ -121,6 +122,7 @@ struct Target {
     SetHeader header;
     bool there = false;
     std::vector<Prefix> sources;
+    std::vector<Prefix> missed{};  // that were to be forgotten and are not there
     // For each source: the command, what it calls the entry, and what the set calls it.
     std::vector<std::string> commands;
     std::vector<std::string> elements;
@@ -282,6 +284,7 @@ Result<void> forget_all(std::vector<Target>& targets, SetTools& tools, std::stri
                                       cover->second, source.to_string());
         }
         target.sources = std::move(gone);
+        target.missed = std::move(missed);
     }
     return {};
 }
@@ -359,8 +362,12 @@ Result<void> run_set_change(const SetChangeParameters& parameters, const Context
     const std::string done = done_text(parameters, *order, scene->fates());
     nlohmann::json sets = nlohmann::json::array();
     for (const Target& target : *targets) {
-        if (target.sources.empty()) continue;
         const std::string& name = target.header.name;
+        for (const auto* sources : {&target.sources, &target.missed})
+            for (std::string& note :
+                 notes_on_other_sets(tools->reader, scene->config().classify.sets, name, *sources, forget))
+                acting.notes.push_back(std::move(note));
+        if (target.sources.empty()) continue;
         if (!context.json)
             fmt::print("{} {}{}{} in set {}{}\n", done, sources_text(target.sources),
                        order->port ? " for " + port_word_text(*order->port) : "",
@@ -440,7 +447,8 @@ void add_change(CLI::App& app, Context& context, Act act, const char* name, cons
     command->footer(
         command->get_footer() +
         "\n\nEntries are those of ipset(8), whose commands are equally valid. The last word about an "
-        "address wins.\nWithout synwardd, give the config that `synward load` was given.");
+        "address in a set wins;\nwhere several sets have one, the first of classify.sets does.\nWithout "
+        "synwardd, give the config that `synward load` was given.");
     command->callback([parameters, &context] {
         context.work = [=, &context] { return run_set_change(*parameters, context); };
     });

@@ -43,7 +43,11 @@ SetScene::Acting SetScene::act() {
     for (Instance& instance : *instances) {
         const std::string& name = instance.interface().name;
         if (daemon_.protects(name)) {
-            acting.interfaces.push_back(name);
+            if (const std::string problem = daemon_.sets_problem(name); problem.empty())
+                acting.interfaces.push_back(name);
+            else
+                acting.notes.push_back(fmt::format(
+                    "the driver hook of {} goes by the sets as they were before: {}", name, problem));
             continue;
         }
         // With a config that cannot be read, the sources that it names would be lost.
