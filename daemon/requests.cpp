@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "daemon/daemon.h"
@@ -55,6 +56,15 @@ json daemon_json(const Daemon& daemon) {
             {"interfaces", std::move(interfaces)}};
 }
 
+// A set that is there and cannot be read is not waited for: the mirror tells what is wrong with it.
+void await_what_is_absent(json& classification, const json& mirror) {
+    if (!classification.contains("waited_for")) return;
+    json& waited = classification["waited_for"];
+    for (const json& set : mirror["sets"])
+        if (set.contains("problem"))
+            waited.erase(std::remove(waited.begin(), waited.end(), set["name"]), waited.end());
+}
+
 Result<json> status(Daemon& daemon, const json& request) {
     const auto guards = chosen(daemon, request);
     if (!guards) return tl::unexpected(guards.error());
@@ -65,10 +75,13 @@ Result<json> status(Daemon& daemon, const json& request) {
         if (!one) return tl::unexpected(one.error());
         interfaces.push_back(std::move(*one));
     }
+    json classification = daemon.classifier().status();
+    json mirror = daemon.mirror().status();
+    await_what_is_absent(classification, mirror);
     return json{{"daemon", daemon_json(daemon)},
                 {"escalation", daemon.escalation().status()},
-                {"classification", daemon.classifier().status()},
-                {"mirror", daemon.mirror().status()},
+                {"classification", std::move(classification)},
+                {"mirror", std::move(mirror)},
                 {"interfaces", std::move(interfaces)},
                 {"findings", findings_json(daemon.findings())}};
 }

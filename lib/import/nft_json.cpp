@@ -120,7 +120,8 @@ class ExpressionReader {
             note("rules that log were left out");
             return;
         }
-        if (kind == "vmap") return refuse("a verdict map is no rule of one verdict: write a rule for each");
+        if (kind == "vmap")
+            return refuse("it asks a verdict map that is elsewhere, or goes on: write a rule for each");
         if (kind == "xt") return refuse("it is a rule of iptables: give iptables-save's output instead");
         if (kind == "limit") return refuse("a rate is nothing that a set can be asked about");
         if (kind == "goto") return refuse("a goto does not come back as a jump does");
@@ -489,22 +490,48 @@ class DocumentReader {
         if (chain == chains_.end())
             return fail(ErrorCode::config,
                         fmt::format("a rule of the chain {}, which is not in the file", key(item, "chain")));
-        SourceRule rule;
-        if (const json* handle = member(item, "handle"); handle && handle->is_number_unsigned())
-            rule.line = handle->get<unsigned>();
         const json* expressions = member(item, "expr");
         if (!expressions || !expressions->is_array())
             return fail(ErrorCode::config, fmt::format("a rule without expressions: {}", print(item)));
-        rule.text = print(*expressions);
-        rule.comment = text_of(item, "comment");
-        if (family == "ip") rule.match.ipv6 = false;
-        if (family == "ip6") rule.match.ipv4 = false;
+        SourceRule first;
+        if (const json* handle = member(item, "handle"); handle && handle->is_number_unsigned())
+            first.line = handle->get<unsigned>();
+        first.text = print(*expressions);
+        first.comment = text_of(item, "comment");
+        if (family == "ip") first.match.ipv6 = false;
+        if (family == "ip6") first.match.ipv4 = false;
         SourceChain& target = ruleset_.chains[chain->second];
         const std::string table = family + ' ' + text_of(item, "table");
-        const std::string jump = ExpressionReader(options_, sets_, table, rule, ruleset_).read(*expressions);
-        if (!jump.empty()) jumps_.push_back({chain->second, target.rules.size(), table + ' ' + jump});
-        target.rules.push_back(std::move(rule));
+        for (const json& each : without_verdict_map(*expressions)) {
+            SourceRule rule = first;
+            const std::string jump = ExpressionReader(options_, sets_, table, rule, ruleset_).read(each);
+            if (!jump.empty()) jumps_.push_back({chain->second, target.rules.size(), table + ' ' + jump});
+            target.rules.push_back(std::move(rule));
+        }
         return {};
+    }
+
+    // A rule that ends with a verdict map of its own is one for each element, of which at most one
+    // fits a packet. What it counted is not known of each.
+    static std::vector<json> without_verdict_map(const json& expressions) {
+        const json* map = expressions.empty() ? nullptr : member(expressions.back(), "vmap");
+        const json* left = map ? member(*map, "key") : nullptr;
+        const json* data = map ? member(*map, "data") : nullptr;
+        const json* elements = data ? member(*data, "set") : nullptr;
+        if (!left || !elements || !elements->is_array() || elements->empty()) return {expressions};
+        json before = json::array();
+        for (const json& expression : expressions)
+            if (&expression != &expressions.back() && !member(expression, "counter"))
+                before.push_back(expression);
+        std::vector<json> rules;
+        for (const json& element : *elements) {
+            if (!element.is_array() || element.size() != 2) return {expressions};
+            json rule = before;
+            rule.push_back({{"match", {{"op", "=="}, {"left", *left}, {"right", element[0]}}}});
+            rule.push_back(element[1]);
+            rules.push_back(std::move(rule));
+        }
+        return rules;
     }
 
     const json& list_;

@@ -208,12 +208,35 @@ TEST(ImportNft, ReadsWhatRulesSay) {
         "");
 }
 
+// One rule for each element, whose jumps are followed.
+TEST(ImportNft, AVerdictMapIsARuleForEachElement) {
+    const std::string chain =
+        R"(, {"chain": {"family": "inet", "table": "filter", "name": "bad"}})"
+        R"(, {"rule": {"family": "inet", "table": "filter", "chain": "bad", "handle": 99,)"
+        R"( "expr": [{"drop": null}]}})";
+    EXPECT_EQ(
+        entries(nft(
+            {R"([{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["established", {"accept": null}],)"
+             R"( ["related", {"accept": null}]]}}}])",
+             R"([{"counter": {"packets": 3, "bytes": 4}}, {"vmap": {"key": {"payload": {"protocol": "ip",)"
+             R"( "field": "saddr"}}, "data": {"set": [["192.0.2.1", {"accept": null}], [{"prefix":)"
+             R"( {"addr": "203.0.113.0", "len": 24}}, {"jump": {"target": "bad"}}]]}}}])"},
+            chain)),
+        "t4-1 203.0.113.0/24 skbmark 0xd/0xff\n")
+        << "who is accepted is so by the policy too";
+}
+
 TEST(ImportNft, RefusesByHandleAndReason) {
     const auto says = [](std::string expressions) { return refusal(nft({std::move(expressions)})); };
     EXPECT_THAT(says(R"([{"xt": {"type": "match", "name": "multiport"}}, {"drop": null}])"),
                 HasSubstr("iptables-save"));
     EXPECT_THAT(says(R"([{"vmap": {}}])"),
-                HasSubstr("rule with handle 10 of chain inet filter input: a verdict map"));
+                HasSubstr("rule with handle 10 of chain inet filter input: it asks a verdict map"));
+    EXPECT_THAT(says(R"([{"vmap": {"key": {"ct": {"key": "state"}}, "data": "@elsewhere"}}])"),
+                HasSubstr("it asks a verdict map that is elsewhere"));
+    EXPECT_THAT(
+        says(R"([{"vmap": {"key": {"ct": {"key": "direction"}}, "data": {"set": [[0, {"drop": null}]]}}}])"),
+        HasSubstr("no set can be asked about"));
     EXPECT_THAT(says(R"([{"reject": null}])"), HasSubstr("--reject-as-drop"));
     EXPECT_THAT(says(R"([{"log": null}, {"drop": null}])"), HasSubstr("--skip-log"));
     EXPECT_THAT(says(saddr(R"("@nowhere")") + drop), HasSubstr("nowhere is not in the file"));
