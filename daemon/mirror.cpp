@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "daemon/log.h"
 
@@ -251,7 +252,9 @@ void Mirror::run() {
             const std::size_t entries = change->index->size();
             spdlog::debug("{} entries of ipsets are bound now; those of {} prefixes changed", entries,
                           change->prefixes.size());
-            if (entries >= large) malloc_trim(0);
+            // Not for what was told alone, which would take longer than itself.
+            if (const auto reads = mirror_.status().reads; reads != std::exchange(trimmed_reads_, reads))
+                if (entries >= large) malloc_trim(0);
         }
         {
             const std::lock_guard lock(mutex_);

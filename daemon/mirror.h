@@ -100,6 +100,7 @@ class Mirror {
     std::optional<SetEvents> events_;
     std::uint64_t events_seen_ = 0;
     std::uint64_t doing_ = 0;
+    std::uint64_t trimmed_reads_ = 0;  // of the last round that read sets
 
     mutable std::mutex mutex_;
     std::condition_variable done_;

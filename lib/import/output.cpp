@@ -92,11 +92,13 @@ std::string rule_text() {
     }
     return fmt::format(
         "#!/usr/sbin/nft -f\n"
-        "# Made by `synward import`: the one rule that acts on the class byte of the conntrack mark.\n\n"
+        "# Made by `synward import`: the one rule that acts on the class byte of the conntrack mark. The map\n"
+        "# has these elements afterwards and no others; `synward import --apply` leaves yours.\n\n"
         "add table inet synward\n"
         "add chain inet synward classify\n"
         "delete chain inet synward classify\n"
-        "add map inet synward fate {{ type mark : verdict; }}\n\n"
+        "add map inet synward fate {{ type mark : verdict; }}\n"
+        "flush map inet synward fate\n\n"
         "table inet synward {{\n"
         "\tmap fate {{\n"
         "\t\ttype mark : verdict\n"
