@@ -92,7 +92,8 @@ std::string rule_text() {
     }
     return fmt::format(
         "#!/usr/sbin/nft -f\n"
-        "# Made by `synward import`: the one rule that acts on the class byte of the conntrack mark. The map\n"
+        "# Made by `synward import`: the one rule that acts on the class byte of the conntrack mark. The "
+        "map\n"
         "# has these elements afterwards and no others; `synward import --apply` leaves yours.\n\n"
         "add table inet synward\n"
         "add chain inet synward classify\n"
