@@ -505,7 +505,8 @@ class DocumentReader {
         for (const json& each : without_verdict_map(*expressions)) {
             SourceRule rule = first;
             const std::string jump = ExpressionReader(options_, sets_, table, rule, ruleset_).read(each);
-            if (!jump.empty()) jumps_.push_back({chain->second, target.rules.size(), fmt::format("{} {}", table, jump)});
+            if (!jump.empty())
+                jumps_.push_back({chain->second, target.rules.size(), fmt::format("{} {}", table, jump)});
             target.rules.push_back(std::move(rule));
         }
         return {};
